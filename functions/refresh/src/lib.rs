@@ -1,0 +1,62 @@
+//! `POST {base}/session/refresh`: exchanges a refresh token for a pair.
+
+use std::convert::Infallible;
+
+use bootstrap::metrics;
+use http::Method;
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt as _, Response};
+use session::http::{is_endpoint, not_found};
+use session::model::{Clock, DeviceContext};
+use session::service::RefreshOutcome;
+use session::store::{PrivateKeyReader, SessionRefresher};
+use session::{SessionError, Sessions};
+
+/// Answers one request; what can go wrong is a response too.
+///
+/// # Errors
+///
+/// Never.
+pub async fn handle<S: SessionRefresher + PrivateKeyReader>(
+    sessions: &Sessions<S>,
+    clock: &impl Clock,
+    request: Request,
+) -> Result<Response<Body>, Infallible> {
+    let now = clock.now();
+    if !is_endpoint(
+        sessions.config(),
+        &request,
+        &Method::POST,
+        "/session/refresh",
+    ) {
+        return Ok(not_found().map(Body::from));
+    }
+    let used_by = caller(&request);
+    let (response, outcome) = session::http::refresh(sessions, &request, &used_by, now).await;
+    if let Some(metric) = metric(&outcome) {
+        metrics::count(metric, now);
+    }
+    Ok(response.map(Body::from))
+}
+
+fn caller(request: &Request) -> DeviceContext {
+    let agent = request.headers().get(http::header::USER_AGENT);
+    let agent = agent.and_then(|agent| agent.to_str().ok());
+    let network = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_deref(),
+        Some(_) | None => None,
+    };
+    DeviceContext::new(agent, network)
+}
+
+fn metric(outcome: &Result<Option<RefreshOutcome>, SessionError>) -> Option<&'static str> {
+    match outcome {
+        Ok(Some(RefreshOutcome::Rotated)) => Some("Rotated"),
+        Ok(Some(RefreshOutcome::Coalesced)) => Some("Coalesced"),
+        Ok(Some(RefreshOutcome::Served)) => Some("Served"),
+        Ok(Some(RefreshOutcome::Recovered)) => Some("Recovered"),
+        Ok(Some(RefreshOutcome::Overtaken)) => Some("Overtaken"),
+        Err(SessionError::Reuse(_)) => Some("ReuseDetected"),
+        Ok(None) | Err(_) => None,
+    }
+}

@@ -1,0 +1,14 @@
+//! The `refresh` function.
+
+use bootstrap::SystemClock;
+use lambda_http::{Error, run, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    bootstrap::init_tracing();
+    let sessions = bootstrap::sessions().await?;
+    run(service_fn(|request| {
+        refresh::handle(&sessions, &SystemClock, request)
+    }))
+    .await
+}

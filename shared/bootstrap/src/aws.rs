@@ -1,0 +1,50 @@
+//! The AWS client, with bounds that stay below every gateway's.
+
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::Client;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+
+/// The trust bundle of Amazon Linux 2023, the image of `provided.al2023`.
+const LAMBDA_TRUST_BUNDLE: &str = "/etc/pki/tls/certs/ca-bundle.crt";
+
+/// A `DynamoDB` client for the region and credentials of the environment.
+///
+/// Three attempts within two seconds, each at most 800 ms: a hung connection costs one attempt, and
+/// repeating a write is safe because every write is conditional.
+pub async fn dynamodb_client() -> Client {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_millis(250))
+        .operation_attempt_timeout(Duration::from_millis(800))
+        .operation_timeout(Duration::from_secs(2))
+        .build();
+    // The default first back-off of up to 1 s would use up the operation's time.
+    let retries = RetryConfig::standard()
+        .with_max_attempts(3)
+        .with_initial_backoff(Duration::from_millis(25));
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .timeout_config(timeouts)
+        .retry_config(retries);
+    if let Some(trust) = one_bundle() {
+        let tls = TlsContext::builder().with_trust_store(trust).build();
+        if let Ok(tls) = tls {
+            let client = aws_smithy_http_client::Builder::new()
+                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+                .tls_context(tls)
+                .build_https();
+            loader = loader.http_client(client);
+        }
+    }
+    Client::new(&loader.load().await)
+}
+
+/// The platform's bundle alone: by default the client also parses every file of the certificate
+/// directory, the same certificates again, which is more than half of a cold start's own work.
+fn one_bundle() -> Option<TrustStore> {
+    let bundle = std::fs::read(LAMBDA_TRUST_BUNDLE).ok()?;
+    Some(TrustStore::empty().with_pem_certificate(bundle))
+}

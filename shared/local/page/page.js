@@ -1,0 +1,330 @@
+// Two parties share this page: the device, whose fetch the SDK intercepts, and the thief,
+// whose fetch the SDK never sees.
+
+const METHOD = new URLSearchParams(location.search).get("method") === "header" ? "header" : "cookie";
+const REFRESH_PATH = "/auth/session/refresh";
+
+const $ = (id) => document.getElementById(id);
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const until = async (condition) => {
+  while (!condition()) await pause(50);
+};
+
+// ---- what the browser knows ------------------------------------------------------------------
+
+const decode = (frontToken) =>
+  JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(frontToken), (c) => c.charCodeAt(0))));
+
+const cookie = (name) =>
+  document.cookie
+    .split("; ")
+    .find((pair) => pair.startsWith(`${name}=`))
+    ?.slice(name.length + 1);
+
+// Read from the cookie and not through the SDK: asking the SDK for the claims of an expired
+// token refreshes it, and merely looking at the page must not do that.
+const session = () => {
+  const frontToken = cookie("sFrontToken");
+  return frontToken ? decode(frontToken) : null;
+};
+
+const msToExpiry = () => (session()?.ate ?? 0) - Date.now();
+
+// ---- what the page can tell about refresh tokens ---------------------------------------------
+
+// Refresh tokens are out of reach for scripts in cookie mode, but every access token carries the
+// fingerprint of the refresh token it was issued with. That is enough to follow their order.
+const lineage = {
+  handle: null,
+  order: [],
+  burnt: new Set(),
+  rotatedAt: 0,
+  servedAt: 0,
+
+  record(payload, presented) {
+    const issued = payload.refreshTokenHash1;
+    if (payload.sessionHandle !== this.handle) {
+      Object.assign(this, { handle: payload.sessionHandle, order: [issued], rotatedAt: 0, servedAt: 0 });
+      this.burnt.clear();
+      return "first refresh token";
+    }
+    this.servedAt = Date.now();
+    if (this.order.includes(issued)) return "same refresh token as before";
+    if (presented !== this.order.at(-1)) this.burnt.add(this.order.at(-1));
+    this.order.push(issued);
+    this.rotatedAt = Date.now();
+    return "new refresh token";
+  },
+
+  // Mirrors the server's rule from the outside, so the page can say what will happen next.
+  standing(fingerprint) {
+    const age = this.order.slice(this.order.indexOf(fingerprint) + 1).filter((it) => !this.burnt.has(it)).length;
+    const left = (since, seconds) => Math.max(0, since + seconds * 1000 - Date.now());
+    const reusable = left(this.servedAt, settings.reuseWindowSeconds);
+    const overtaken = left(this.rotatedAt, settings.refreshFlightSeconds);
+    if (this.burnt.has(fingerprint)) return { name: "burnt" };
+    if (age === 0) return { name: "newest" };
+    if (age === 1) return reusable ? { name: "in-window", ms: reusable } : { name: "late" };
+    return age === 2 && overtaken ? { name: "in-window", ms: overtaken } : { name: "old" };
+  },
+};
+
+const STANDINGS = {
+  newest: () => "the newest token. Using it gets the next one.",
+  "in-window": (ms) => `a replaced token. For ${seconds(ms)} more it gets the same successor, like a second tab.`,
+  late: () => "a token replaced long ago. Using it now gets a new one, and burns the other party's.",
+  burnt: () => "a burnt token. Using it now proves the theft and ends the session.",
+  old: () => "a token from far back. Using it now proves the theft and ends the session.",
+};
+
+const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
+
+let settings = { accessTokenTtlSeconds: 0, refreshFlightSeconds: 0, reuseWindowSeconds: 0 };
+let copy = null; // the thief's refresh token and its fingerprint
+let thiefGivenAwayBy = null; // whose refresh made the server notice
+let notice = "";
+
+// ---- network ---------------------------------------------------------------------------------
+
+const network = window.fetch.bind(window);
+
+// The SDK keeps the fetch it finds at init and calls it for refreshes and retries as well, so
+// this is the one place that sees every request.
+const fetchAs = (who) => async (resource, init) => {
+  const request = new Request(resource, init);
+  const { pathname } = new URL(request.url);
+  const line = `${request.method} ${pathname}`;
+  const presented = who === "thief" ? copy?.fingerprint : session()?.up.refreshTokenHash1;
+
+  let response;
+  try {
+    response = await network(request);
+  } catch (error) {
+    log(who, line, { status: "lost", note: error.message });
+    throw error;
+  }
+
+  let note;
+  const frontToken = response.headers.get("front-token");
+  if (frontToken && frontToken !== "remove") {
+    const { up } = decode(frontToken);
+    note = lineage.record(up, presented);
+    if (who === "thief") copy = { token: response.headers.get("st-refresh-token"), fingerprint: up.refreshTokenHash1 };
+  } else if (pathname === REFRESH_PATH && response.status === 401) {
+    const { message } = await response.clone().json();
+    if (message === "token theft detected") thiefGivenAwayBy = who;
+    note = presented ? message : "no session: the SDK asks once, on the first visit";
+  }
+  log(who, line, { status: response.status, note });
+  return response;
+};
+
+const fetchAsThief = fetchAs("thief");
+
+async function call(path, init) {
+  const response = await fetch(path, init);
+  show(`${init?.method ?? "GET"} ${path} → ${response.status}`, await response.json());
+}
+
+// ---- actions ---------------------------------------------------------------------------------
+
+async function signIn() {
+  if (!$("signin-form").reportValidity()) return;
+  await call("/example/signin", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ userId: $("user-id").value.trim() }),
+  });
+}
+
+async function burst() {
+  const responses = await Promise.all(Array.from({ length: 10 }, () => fetch("/api/me")));
+  show("10 × GET /api/me", responses.map(({ status }) => status).join(" "));
+}
+
+async function callAfterExpiry() {
+  await until(() => msToExpiry() <= 0);
+  await call("/api/me");
+}
+
+// The endpoint stands for the disk of the device: it hands out the refresh token that this
+// browser would send, which in cookie mode no script could read.
+async function steal() {
+  const inReach = cookie("st-refresh-token");
+  const headers = inReach ? { authorization: `Bearer ${inReach}` } : {};
+  const response = await fetchAsThief(`${REFRESH_PATH}/copy`, { method: "POST", headers });
+  if (!response.ok) return;
+  const { refreshToken } = await response.json();
+  copy = { token: refreshToken, fingerprint: session().up.refreshTokenHash1 };
+}
+
+const copyIs = (standing) => copy && lineage.standing(copy.fingerprint).name === standing;
+
+async function useCopy() {
+  const response = await fetchAsThief(REFRESH_PATH, {
+    method: "POST",
+    credentials: "omit",
+    headers: { authorization: `Bearer ${copy.token}`, "st-auth-mode": "header" },
+  });
+  // The session is over for both, but a device only learns that from its next refresh.
+  if (response.status === 401) await refresh();
+}
+
+const refresh = () => supertokens.attemptRefreshingSession();
+
+async function playTheft() {
+  await steal();
+  // Shortly after a rotation the server answers with the same token, so once may not do.
+  while (copyIs("newest")) {
+    await refresh();
+    await pause(1000);
+  }
+  await until(() => !copy || copyIs("late"));
+  if (!copy) return;
+  await useCopy();
+  await refresh();
+}
+
+// ---- rendering -------------------------------------------------------------------------------
+
+const setText = (id, text) => {
+  if ($(id).textContent !== text) $(id).textContent = text;
+};
+
+function show(title, body) {
+  setText("answer", `${title}\n${typeof body === "string" ? body : JSON.stringify(body, null, 2)}`);
+  $("answer").hidden = false;
+}
+
+function log(who, what, { status, note } = {}) {
+  const element = (tag, textContent, className = "") =>
+    Object.assign(document.createElement(tag), { textContent, className });
+  const badge = element("span", who, "who");
+  badge.dataset.who = who;
+  const entry = document.createElement("li");
+  entry.append(element("time", new Date().toLocaleTimeString("en-GB")), badge, element("span", what));
+  if (status) entry.append(element("span", status, `status ${status < 400 ? "good" : "bad"}`));
+  if (note) entry.append(element("small", note));
+  $("log").prepend(entry);
+  $("log-empty").hidden = true;
+}
+
+function render() {
+  const current = session();
+  setText("notice", current ? "" : notice);
+  $("notice").hidden = Boolean(current) || !notice;
+  $("session").hidden = !current;
+  $("signin-form").hidden = Boolean(current);
+  for (const id of ["play", "steal", "device-refresh", "call-after-expiry"]) $(id).disabled = !current;
+  $("use-copy").disabled = !copy;
+  $("holders").hidden = !current;
+  if (!current) return;
+
+  const left = msToExpiry();
+  setText("user", current.uid);
+  setText("handle", current.up.sessionHandle);
+  setText("claims", JSON.stringify(current.up, null, 2));
+  setText("countdown", left > 0 ? `expires in ${seconds(left)}` : "expired: the next call refreshes it");
+  $("countdown").dataset.expired = left <= 0;
+  $("lifetime").value = Math.max(0, left / 1000 / (current.up.exp - current.up.iat));
+
+  // A reload starts a new page in the middle of a session; another tab may have refreshed it.
+  const fingerprint = current.up.refreshTokenHash1;
+  if (!lineage.order.includes(fingerprint)) lineage.record(current.up, lineage.order.at(-1));
+  holds("device-holds", fingerprint);
+  holds("thief-holds", copy?.fingerprint);
+}
+
+function holds(id, fingerprint) {
+  const { name, ms } = fingerprint ? lineage.standing(fingerprint) : {};
+  $(id).dataset.standing = name ?? "none";
+  setText(id, name ? `holds ${STANDINGS[name](ms)}` : "holds nothing yet.");
+}
+
+const ENDINGS = {
+  device:
+    "Signed out: theft detected. The device used a refresh token that had been burnt, so two parties " +
+    "held tokens of this session. It ended for both.",
+  thief:
+    "Signed out: theft detected. Someone used a refresh token from far back, so two parties " +
+    "held tokens of this session. It ended for both.",
+};
+
+function onEvent({ action, sessionExpiredOrRevoked }) {
+  log("sdk", action);
+  if (action === "SIGN_OUT") notice = "Signed out.";
+  else if (action === "UNAUTHORISED" && sessionExpiredOrRevoked)
+    notice = ENDINGS[thiefGivenAwayBy] ?? "Signed out: the session has expired or was ended elsewhere.";
+  else if (action !== "SESSION_CREATED") return;
+  copy = thiefGivenAwayBy = null;
+  $("answer").hidden = true;
+  render();
+}
+
+// ---- start -----------------------------------------------------------------------------------
+
+function on(id, action) {
+  const button = $(id);
+  button.addEventListener("click", async (event) => {
+    event.preventDefault();
+    // Not the disabled attribute: that would take the keyboard focus away.
+    if (button.ariaBusy === "true") return;
+    button.ariaBusy = "true";
+    try {
+      await action();
+    } catch (error) {
+      log("sdk", "error", { note: error.message });
+    } finally {
+      button.ariaBusy = "false";
+      render();
+    }
+  });
+}
+
+async function start() {
+  window.fetch = fetchAs("device");
+  supertokens.init({
+    apiDomain: location.origin,
+    apiBasePath: "/auth",
+    tokenTransferMethod: METHOD,
+    onHandleEvent: onEvent,
+  });
+
+  on("sign-in", signIn);
+  on("sign-out", () => supertokens.signOut());
+  on("refresh", refresh);
+  on("call-me", () => call("/api/me"));
+  on("like", () => call("/api/like", { method: "POST" }));
+  on("call-public", () => call("/api/public"));
+  on("burst", burst);
+  on("call-after-expiry", callAfterExpiry);
+  on("play", playTheft);
+  on("steal", steal);
+  on("use-copy", useCopy);
+  on("device-refresh", refresh);
+  on("clear-log", () => $("log").replaceChildren());
+
+  $("app").hidden = false;
+  settings = await (await network("/example/settings")).json();
+  setText("timings", `Access tokens live ${settings.accessTokenTtlSeconds} s here. ` +
+    "Start with --access-token-ttl 10 --refresh-flight 2 to see expiry and theft within seconds.");
+  setText("window-hint", `For ${settings.reuseWindowSeconds} s after a token is replaced, the old one gets the same ` +
+    "successor: a second tab or a lost answer never signs anyone out. The story waits for this window to close.");
+
+  // A first visit cannot tell whether HttpOnly cookies exist, so the SDK asks the server once.
+  if (!session()) await supertokens.doesSessionExist();
+  render();
+  setInterval(render, 100);
+}
+
+$(`${METHOD}-method`).setAttribute("aria-current", "page");
+if (window.supertokens) {
+  await start();
+} else {
+  $("no-bundle").hidden = false;
+  setText("curl", [
+    `curl -i ${location.origin}/example/signin -H 'content-type: application/json' -d '{"userId":"ada"}'`,
+    `curl -i ${location.origin}/api/me -H "authorization: Bearer $ACCESS_TOKEN"`,
+    `curl -i -X POST ${location.origin}${REFRESH_PATH} -H "authorization: Bearer $REFRESH_TOKEN"`,
+  ].join("\n\n"));
+}

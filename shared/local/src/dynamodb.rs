@@ -1,0 +1,219 @@
+//! The embedded `DynamoDB`, reached by the real SDK without a socket.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    TimeToLiveSpecification,
+};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use dynoxide::Database;
+use dynoxide::errors::DynoxideError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use session::store::DynamoDb;
+
+/// Name of the table of sessions.
+pub const SESSIONS_TABLE: &str = "Sessions";
+/// Name of the table of keys.
+pub const KEYS_TABLE: &str = "Keys";
+
+/// An engine in this process; cloning shares it.
+#[derive(Clone)]
+pub struct Embedded {
+    database: Database,
+}
+
+impl Embedded {
+    /// An engine that forgets everything when it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If the engine cannot start.
+    pub fn in_memory() -> anyhow::Result<Self> {
+        let database = Database::memory().context("starting the embedded DynamoDB")?;
+        Ok(Self { database })
+    }
+
+    /// An engine that keeps its data in a file below `folder`.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be made or the file cannot be opened.
+    pub fn in_folder(folder: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("making the folder {}", folder.display()))?;
+        let file = folder.join("dynamodb.sqlite");
+        let path = file
+            .to_str()
+            .context("the data folder's name is not UTF-8")?;
+        let database =
+            Database::new(path).with_context(|| format!("opening {}", file.display()))?;
+        // Housekeeping that AWS does in the background.
+        if database.table_count().is_ok_and(|count| count > 0) {
+            database.sweep_ttl().context("removing expired items")?;
+        }
+        Ok(Self { database })
+    }
+
+    /// The engine itself, for what only it can do.
+    #[must_use]
+    pub const fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Answers one call of the `DynamoDB` JSON protocol: status and body.
+    #[must_use]
+    pub fn answer(&self, target: &str, body: &[u8]) -> (u16, String) {
+        let operation = target.rsplit('.').next().unwrap_or_default();
+        let db = &self.database;
+        let result = match operation {
+            "BatchWriteItem" => call(body, |request| db.batch_write_item(request)),
+            "CreateTable" => call(body, |request| db.create_table(request)),
+            "DeleteItem" => call(body, |request| db.delete_item(request)),
+            "DescribeTable" => call(body, |request| db.describe_table(request)),
+            "GetItem" => call(body, |request| db.get_item(request)),
+            "PutItem" => call(body, |request| db.put_item(request)),
+            "Query" => call(body, |request| db.query(request)),
+            "Scan" => call(body, |request| db.scan(request)),
+            "TransactWriteItems" => call(body, |request| db.transact_write_items(request)),
+            "UpdateItem" => call(body, |request| db.update_item(request)),
+            "UpdateTimeToLive" => call(body, |request| db.update_time_to_live(request)),
+            _ => Err(DynoxideError::ValidationException(format!(
+                "{operation} is not wired"
+            ))),
+        };
+        match result {
+            Ok(body) => (200, body),
+            Err(error) => (error.status_code(), error.to_json()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Embedded").finish_non_exhaustive()
+    }
+}
+
+fn call<Q: DeserializeOwned, A: Serialize>(
+    body: &[u8],
+    operation: impl FnOnce(Q) -> Result<A, DynoxideError>,
+) -> Result<String, DynoxideError> {
+    let malformed = |error: serde_json::Error| {
+        DynoxideError::ValidationException(format!("malformed request: {error}"))
+    };
+    let answer = operation(serde_json::from_slice(body).map_err(malformed)?)?;
+    serde_json::to_string(&answer).map_err(malformed)
+}
+
+impl HttpConnector for Embedded {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let (status, body) = self.answer(target, request.body().bytes().unwrap_or_default());
+        let response = status
+            .try_into()
+            .map(|status| HttpResponse::new(status, SdkBody::from(body)))
+            .map_err(|error| ConnectorError::other(Box::new(error), None));
+        HttpConnectorFuture::ready(response)
+    }
+}
+
+impl HttpClient for Embedded {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+/// An SDK client whose requests go to `http` instead of to AWS.
+pub fn client(http: impl HttpClient + 'static) -> Client {
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("eu-west-1"))
+        .credentials_provider(Credentials::for_tests())
+        .endpoint_url("http://embedded.invalid")
+        .http_client(http)
+        .build();
+    Client::from_conf(config)
+}
+
+/// The store over that client.
+#[must_use]
+pub fn store(client: Client) -> DynamoDb {
+    DynamoDb::new(client, SESSIONS_TABLE, KEYS_TABLE)
+}
+
+/// Makes the two tables as the template describes them, unless they exist.
+///
+/// # Errors
+///
+/// If the engine refuses.
+pub async fn create_tables(client: &Client) -> anyhow::Result<()> {
+    create_table(
+        client,
+        SESSIONS_TABLE,
+        &[("pk", KeyType::Hash), ("sk", KeyType::Range)],
+    )
+    .await?;
+    create_table(client, KEYS_TABLE, &[("pk", KeyType::Hash)]).await
+}
+
+async fn create_table(client: &Client, name: &str, keys: &[(&str, KeyType)]) -> anyhow::Result<()> {
+    let mut request = client
+        .create_table()
+        .table_name(name)
+        .billing_mode(BillingMode::PayPerRequest);
+    for (key, kind) in keys {
+        let text = ScalarAttributeType::S;
+        request = request
+            .attribute_definitions(
+                AttributeDefinition::builder()
+                    .attribute_name(*key)
+                    .attribute_type(text)
+                    .build()?,
+            )
+            .key_schema(
+                KeySchemaElement::builder()
+                    .attribute_name(*key)
+                    .key_type(kind.clone())
+                    .build()?,
+            );
+    }
+    match request.send().await {
+        Ok(_) => {}
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(|e| e.is_resource_in_use_exception()) =>
+        {
+            return Ok(());
+        }
+        Err(error) => return Err(error).with_context(|| format!("making the table {name}")),
+    }
+    if name == SESSIONS_TABLE {
+        let ttl = TimeToLiveSpecification::builder()
+            .attribute_name("ttl")
+            .enabled(true)
+            .build()?;
+        client
+            .update_time_to_live()
+            .table_name(name)
+            .time_to_live_specification(ttl)
+            .send()
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! HTTP into payload 2.0 events, and the functions' answers back into HTTP.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// The parts that the events of one request share.
+pub(crate) struct Incoming<'a> {
+    pub(crate) request: &'a Request<Bytes>,
+    /// `METHOD /path/{parameter}`.
+    pub(crate) route_key: &'a str,
+    pub(crate) path_parameters: Map<String, Value>,
+}
+
+/// Documentation values: there is no account behind this gateway.
+const ACCOUNT: &str = "123456789012";
+const API: &str = "local";
+
+impl Incoming<'_> {
+    /// The authorizer's event.
+    pub(crate) fn authorizer_event(&self) -> Value {
+        let method = self.request.method().as_str();
+        let path = self.request.uri().path();
+        let mut event = self.common();
+        if let Some(event) = event.as_object_mut() {
+            event.insert("type".to_owned(), "REQUEST".into());
+            let arn =
+                format!("arn:aws:execute-api:eu-west-1:{ACCOUNT}:{API}/$default/{method}{path}");
+            event.insert("routeArn".to_owned(), arn.into());
+        }
+        event
+    }
+
+    /// The integration's event; `context` is what the authorizer gave along.
+    pub(crate) fn integration_event(&self, context: Option<&Value>) -> Value {
+        let mut event = self.common();
+        let body = self.request.body();
+        if let Some(event) = event.as_object_mut() {
+            if let Some(Value::Object(request)) = event.get_mut("requestContext")
+                && let Some(context) = context
+            {
+                request.insert("authorizer".to_owned(), json!({ "lambda": context }));
+            }
+            let (text, is_base64) = match std::str::from_utf8(body) {
+                Ok(text) => (text.to_owned(), false),
+                Err(_) => (STANDARD.encode(body), true),
+            };
+            if !body.is_empty() {
+                event.insert("body".to_owned(), text.into());
+            }
+            event.insert("isBase64Encoded".to_owned(), is_base64.into());
+        }
+        event
+    }
+
+    fn common(&self) -> Value {
+        let request = self.request;
+        let path = request.uri().path();
+        let (headers, cookies) = split(request.headers());
+        let agent = headers.get("user-agent").cloned().unwrap_or_default();
+        let mut event = json!({
+            "version": "2.0",
+            "routeKey": self.route_key,
+            "rawPath": path,
+            "rawQueryString": request.uri().query().unwrap_or_default(),
+            "headers": headers,
+            "requestContext": {
+                "accountId": ACCOUNT,
+                "apiId": API,
+                "domainName": "localhost",
+                "domainPrefix": "localhost",
+                "http": {
+                    "method": request.method().as_str(),
+                    "path": path,
+                    "protocol": "HTTP/1.1",
+                    "sourceIp": "127.0.0.1",
+                    "userAgent": agent,
+                },
+                "requestId": "local",
+                "routeKey": self.route_key,
+                "stage": "$default",
+                "time": "01/Jan/1970:00:00:00 +0000",
+                "timeEpoch": 0,
+            },
+        });
+        if let Some(event) = event.as_object_mut() {
+            if !cookies.is_empty() {
+                event.insert("cookies".to_owned(), cookies.into());
+            }
+            if !self.path_parameters.is_empty() {
+                event.insert(
+                    "pathParameters".to_owned(),
+                    self.path_parameters.clone().into(),
+                );
+            }
+        }
+        event
+    }
+}
+
+/// Headers with repeated values joined by commas, and cookies apart from them; bytes that are no text
+/// are replaced, as JSON cannot carry them.
+fn split(headers: &HeaderMap) -> (Map<String, Value>, Vec<String>) {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let mut joined = Map::new();
+    for name in headers.keys().filter(|name| **name != header::COOKIE) {
+        let values: Vec<_> = headers.get_all(name).iter().map(text).collect();
+        joined.insert(name.as_str().to_owned(), values.join(",").into());
+    }
+    let lines = headers.get_all(header::COOKIE).iter().map(text);
+    let cookies = lines.flat_map(|line| {
+        line.split(';')
+            .map(|cookie| cookie.trim().to_owned())
+            .collect::<Vec<_>>()
+    });
+    (
+        joined,
+        cookies.filter(|cookie| !cookie.is_empty()).collect(),
+    )
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    status_code: u16,
+    #[serde(default)]
+    headers: Map<String, Value>,
+    #[serde(default)]
+    multi_value_headers: Map<String, Value>,
+    #[serde(default)]
+    cookies: Vec<String>,
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+}
+
+/// A function's payload 2.0 answer as HTTP; `None` if it is malformed.
+pub(crate) fn response(answer: Value) -> Option<Response<Bytes>> {
+    let answer: Answer = serde_json::from_value(answer).ok()?;
+    let body = answer.body.unwrap_or_default();
+    let body = if answer.is_base64_encoded {
+        Bytes::from(STANDARD.decode(body).ok()?)
+    } else {
+        Bytes::from(body)
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(answer.status_code).ok()?;
+    let headers = response.headers_mut();
+    for (name, value) in answer.headers.iter().chain(&answer.multi_value_headers) {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        let values = match value {
+            Value::Array(values) => values.iter().filter_map(Value::as_str).collect(),
+            value => vec![value.as_str()?],
+        };
+        headers.insert(name, HeaderValue::from_str(&values.join(",")).ok()?);
+    }
+    for cookie in &answer.cookies {
+        headers.append(header::SET_COOKIE, HeaderValue::from_str(cookie).ok()?);
+    }
+    Some(response)
+}

@@ -1,0 +1,91 @@
+//! Lambda functions in this process: an event in, an answer out, a panic contained.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use lambda_http::lambda_runtime::{Context, Diagnostic, LambdaEvent};
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Adapter, Body, Request, Response, Service as _, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// What an invocation ends with: the function's answer, or the error that Lambda reports.
+pub type Invoked = Result<Value, Diagnostic>;
+
+type Invocation = Pin<Box<dyn Future<Output = Invoked> + Send>>;
+
+/// A function that can be invoked with an event.
+#[derive(Clone)]
+pub struct Function(Arc<dyn Fn(Value) -> Invocation + Send + Sync>);
+
+impl Function {
+    /// A function on the plain runtime.
+    pub fn new<E, A, F, R, D>(handler: F) -> Self
+    where
+        E: DeserializeOwned + Send + 'static,
+        A: Serialize,
+        F: Fn(E) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<A, D>> + Send + 'static,
+        D: Into<Diagnostic>,
+    {
+        let handler = Arc::new(handler);
+        Self(Arc::new(move |event| {
+            let handler = Arc::clone(&handler);
+            Box::pin(async move {
+                let event = serde_json::from_value(event).map_err(|error| fault(&error))?;
+                let answer = handler(event).await.map_err(Into::into)?;
+                serde_json::to_value(answer).map_err(|error| fault(&error))
+            })
+        }))
+    }
+
+    /// A function behind an HTTP API, through `lambda_http`'s own translation both ways.
+    pub fn http<F, R>(handler: F) -> Self
+    where
+        F: Fn(Request) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        Self(Arc::new(move |event| {
+            let handler = Arc::clone(&handler);
+            Box::pin(async move {
+                let event: LambdaRequest =
+                    serde_json::from_value(event).map_err(|error| fault(&error))?;
+                let mut adapter = Adapter::from(service_fn(move |request| handler(request)));
+                let answer = adapter
+                    .call(LambdaEvent::new(event, Context::default()))
+                    .await;
+                let Ok(answer) = answer;
+                serde_json::to_value(answer).map_err(|error| fault(&error))
+            })
+        }))
+    }
+
+    /// Invokes the function; a panic becomes an error, as the runtime does it.
+    ///
+    /// # Errors
+    ///
+    /// What Lambda would report.
+    pub async fn invoke(&self, event: Value) -> Invoked {
+        match tokio::spawn((self.0)(event)).await {
+            Ok(invoked) => invoked,
+            Err(error) => Err(fault(&error)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Function {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Function")
+    }
+}
+
+fn fault(error: &dyn std::error::Error) -> Diagnostic {
+    Diagnostic {
+        error_type: "Runtime".to_owned(),
+        error_message: error.to_string(),
+    }
+}

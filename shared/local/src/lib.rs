@@ -1,0 +1,16 @@
+//! The whole stack in one process: gateway model, embedded `DynamoDB`, every function, an example
+//! application with a demo page.
+//!
+//! A request goes the way it goes on AWS: HTTP → payload 2.0 event → authorizer → function → HTTP. The
+//! functions are the real ones behind real Lambda events, and everything they say to `DynamoDB` goes
+//! through the AWS SDK. Only the gateway is a model, and only as far as the contract needs it.
+
+pub mod dynamodb;
+mod event;
+mod example;
+pub mod function;
+pub mod gateway;
+mod page;
+pub mod stack;
+
+pub use self::stack::Stack;

@@ -1,0 +1,150 @@
+//! `cargo run -p local`: the stack on this machine.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use bootstrap::SystemClock;
+use bytes::Bytes;
+use clap::Parser;
+use http::{Request, Response, StatusCode};
+use local::dynamodb::{Embedded, client};
+use local::gateway::{Cors, MAX_BODY_BYTES};
+use local::stack::Stack;
+use session::SessionConfig;
+use tokio::net::TcpListener;
+
+/// Sesam on this machine: every function, an embedded `DynamoDB`, an example application.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1")]
+    host: IpAddr,
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, default_value_t = 3000)]
+    port: u16,
+    /// Keep sessions and keys in this folder instead of in memory
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// How long an access token is valid
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    access_token_ttl: u64,
+    /// F, the longest time from sending a refresh to receiving its answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    refresh_flight: u64,
+    /// Any other setting, such as `ANTI_CSRF=VIA_TOKEN`; see the configuration table in README
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    settings: Vec<(String, String)>,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if SessionConfig::VARIABLES.contains(&name) => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        Some((name, _)) => {
+            let known = SessionConfig::VARIABLES.join(", ");
+            Err(format!("{name} is not a setting; there are {known}"))
+        }
+        None => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| "warn,session=info".into()),
+        )
+        .init();
+    let arguments = Arguments::parse();
+    let address = SocketAddr::new(arguments.host, arguments.port);
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("{address} cannot be listened on; choose another with --port, or --port 0")
+    })?;
+    let url = format!("http://{}", listener.local_addr()?);
+
+    let config = SessionConfig::from_lookup(|name| arguments.value(name, &url))?;
+    let engine = match &arguments.data {
+        Some(folder) => Embedded::in_folder(folder)?,
+        None => Embedded::in_memory()?,
+    };
+    let cors = Cors {
+        allowed_origins: vec![config.website_domain.to_string()],
+    };
+    let clock = Arc::new(SystemClock);
+    let stack = Arc::new(Stack::start(&config, client(engine), clock, Some(cors)).await?);
+
+    greet(&url, &arguments);
+    let app = Router::new().fallback(answer).with_state(stack);
+    axum::serve(listener, app)
+        .with_graceful_shutdown(interrupted())
+        .await?;
+    Ok(())
+}
+
+impl Arguments {
+    fn value(&self, name: &str, url: &str) -> Option<String> {
+        let set = self.settings.iter().rev().find(|(key, _)| key == name);
+        let flag = match name {
+            "API_DOMAIN" | "WEBSITE_DOMAIN" => Some(url.to_owned()),
+            "ACCESS_TOKEN_TTL_SECONDS" => Some(self.access_token_ttl.to_string()),
+            "REFRESH_FLIGHT_SECONDS" => Some(self.refresh_flight.to_string()),
+            _ => None,
+        };
+        set.map(|(_, value)| value.clone()).or(flag)
+    }
+}
+
+async fn answer(State(stack): State<Arc<Stack>>, request: Request<Body>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    // One byte more than is allowed, so that the gateway model sees that it is too much.
+    let Ok(body) = axum::body::to_bytes(body, MAX_BODY_BYTES + 1).await else {
+        let mut response = Response::new(Body::from(r#"{"message":"Request Entity Too Large"}"#));
+        *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+        return response;
+    };
+    let request: Request<Bytes> = Request::from_parts(parts, body);
+    stack.handle(request).await.map(Body::from)
+}
+
+async fn interrupted() {
+    if let Err(error) = tokio::signal::ctrl_c().await {
+        tracing::error!(%error, "Ctrl-C cannot be waited for");
+        std::future::pending::<()>().await;
+    }
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "this is a command line tool talking to its user"
+)]
+fn greet(url: &str, arguments: &Arguments) {
+    println!("Sesam runs at {url}\n");
+    if Stack::has_page_bundle() {
+        println!("  open {url} and sign in as anybody");
+    } else {
+        println!(
+            "  the demo page needs its SDK bundle: run `make page` (needs Node); all APIs work"
+        );
+    }
+    println!("  or: curl -i {url}/example/signin -H 'content-type: application/json' \\");
+    println!("        -d '{{\"userId\":\"alice\"}}'");
+    println!("      then send st-access-token as `Authorization: Bearer …` to {url}/api/me\n");
+    println!(
+        "  access tokens live {} s; see automatic refreshes sooner with --access-token-ttl 10",
+        arguments.access_token_ttl
+    );
+    match &arguments.data {
+        Some(folder) => println!("  data is kept in {}", folder.display()),
+        None => println!("  data is in memory and gone at the end; keep it with --data DIR"),
+    }
+    println!("\nCtrl-C stops it.");
+}

@@ -1,0 +1,135 @@
+//! The functions, the example application and the gateway, put together.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use aws_sdk_dynamodb::Client;
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use session::model::Clock;
+use session::{SessionConfig, Sessions};
+
+use crate::dynamodb::{create_tables, store};
+use crate::example;
+use crate::function::Function;
+use crate::gateway::{Access, Cors, Gateway};
+use crate::page;
+
+/// A function behind HTTP whose handler takes the session service and the clock.
+macro_rules! http_function {
+    ($sessions:expr, $clock:expr, $handler:path) => {{
+        let (sessions, clock) = ($sessions, Arc::clone($clock));
+        Function::http(move |request| {
+            let (sessions, clock) = (Arc::clone(&sessions), Arc::clone(&clock));
+            async move { $handler(&sessions, &clock, request).await }
+        })
+    }};
+}
+
+/// The stack: one value answers every request that a browser sends.
+#[derive(Debug)]
+pub struct Stack {
+    gateway: Gateway,
+}
+
+impl Stack {
+    /// Makes tables and first keys if there are none, and wires everything to them.
+    ///
+    /// Every function gets its own [`Sessions`], and so its own keys in memory, as it has its own
+    /// process on AWS.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn start(
+        config: &SessionConfig,
+        client: Client,
+        clock: Arc<dyn Clock>,
+        cors: Option<Cors>,
+    ) -> anyhow::Result<Self> {
+        create_tables(&client).await?;
+        let store = store(client);
+        let sessions = || Arc::new(Sessions::new(config.clone(), store.clone()));
+        sessions()
+            .ensure_keys(clock.now(), &mut bootstrap::system_rng())
+            .await?;
+
+        let authorizer = {
+            let (sessions, clock) = (sessions(), Arc::clone(&clock));
+            Function::new(move |event| {
+                let (sessions, clock) = (Arc::clone(&sessions), Arc::clone(&clock));
+                async move { authorizer::handle(&sessions, &clock, event).await }
+            })
+        };
+        let refresh = http_function!(sessions(), &clock, refresh::handle);
+        let signout = http_function!(sessions(), &clock, signout::handle);
+        let jwks = http_function!(sessions(), &clock, jwks::handle);
+        let sign_in = http_function!(sessions(), &clock, example::sign_in);
+        let likes = Arc::new(AtomicU64::new(0));
+        let like = Function::http(move |_| {
+            let likes = Arc::clone(&likes);
+            async move { example::like(&likes).await }
+        });
+        let settings = {
+            let config = config.clone();
+            Function::http(move |_| {
+                let config = config.clone();
+                async move { example::settings(&config).await }
+            })
+        };
+
+        let base = &config.base_path;
+        let mut gateway = Gateway::new(authorizer, cors);
+        for tenant in ["", "/{tenantId}"] {
+            let at = |path: &str| format!("{base}{tenant}{path}");
+            gateway = gateway
+                .route(
+                    Method::POST,
+                    &at("/session/refresh"),
+                    Access::Public,
+                    &refresh,
+                )
+                .route(Method::POST, &at("/signout"), Access::Public, &signout)
+                .route(Method::GET, &at("/jwt/jwks.json"), Access::Public, &jwks)
+                .route(
+                    Method::GET,
+                    &at("/.well-known/openid-configuration"),
+                    Access::Public,
+                    &jwks,
+                );
+        }
+        let copy = format!("{}/copy", config.refresh_path());
+        let copy_refresh_token = Function::http(example::copy_refresh_token);
+        let public = Function::http(|_| example::public());
+        let health = Function::http(|_| example::health());
+        let gateway = gateway
+            .route(Method::POST, "/example/signin", Access::Public, &sign_in)
+            .route(Method::GET, "/example/settings", Access::Public, &settings)
+            .route(Method::POST, &copy, Access::Public, &copy_refresh_token)
+            .route(Method::GET, "/api/public", Access::Public, &public)
+            .route(
+                Method::GET,
+                "/api/me",
+                Access::Authorized,
+                &Function::http(example::me),
+            )
+            .route(Method::POST, "/api/like", Access::Authorized, &like)
+            .route(Method::GET, "/healthz", Access::Public, &health)
+            .build()?;
+        Ok(Self { gateway })
+    }
+
+    /// Answers one request: the demo page's files, or whatever is behind the gateway.
+    pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
+        match page::file(&request) {
+            Some(file) => file,
+            None => self.gateway.handle(request).await,
+        }
+    }
+
+    /// Whether the demo page has its SDK bundle.
+    #[must_use]
+    pub fn has_page_bundle() -> bool {
+        page::has_bundle()
+    }
+}

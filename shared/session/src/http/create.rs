@@ -1,0 +1,66 @@
+//! Attaching a new session to the application's own sign-in response (contract §2.2).
+
+use http::Request;
+use rand_core::CryptoRng;
+
+use super::extract::{Cookies, auth_mode, bearer};
+use super::names::ACCESS_COOKIE;
+use super::{TokenHeaders, TransferMethod};
+use crate::config::{AllowedMethod, AntiCsrf};
+use crate::error::SessionError;
+use crate::model::{DeviceContext, NewSession, Timestamp};
+use crate::service::Sessions;
+use crate::store::{KeyCreator, PrivateKeyReader, SessionCreator};
+
+/// Creates a session for the client that sent `request`; apply the result to the response.
+///
+/// The method is the configured one, else what `st-auth-mode` asks for, else headers. Tokens of the
+/// other method that the request carried are cleared.
+///
+/// # Errors
+///
+/// As [`Sessions::create`]; also [`SessionError::Internal`] if cookies are asked for that browsers
+/// would refuse. Nothing is recorded then.
+pub async fn create<'s, S, B>(
+    sessions: &'s Sessions<S>,
+    request: &Request<B>,
+    new: NewSession,
+    used_by: DeviceContext,
+    now: Timestamp,
+    rng: &mut (impl CryptoRng + Send),
+) -> Result<TokenHeaders<'s>, SessionError>
+where
+    S: SessionCreator + PrivateKeyReader + KeyCreator,
+    B: Sync,
+{
+    let config = sessions.config();
+    let headers = request.headers();
+    let method = match config.transfer_method {
+        AllowedMethod::Any => auth_mode(headers).unwrap_or(TransferMethod::Header),
+        AllowedMethod::Cookie => TransferMethod::Cookie,
+        AllowedMethod::Header => TransferMethod::Header,
+    };
+    let is_cookie = method == TransferMethod::Cookie;
+    if is_cookie && config.is_insecure_cross_site() {
+        return Err(SessionError::Internal(
+            "cookies would be SameSite=None without Secure, which browsers refuse: serve the API by \
+             https, or use header tokens"
+                .into(),
+        ));
+    }
+    let with_anti_csrf = is_cookie && config.anti_csrf == AntiCsrf::ViaToken;
+    let tokens = sessions
+        .create(new, used_by, with_anti_csrf, now, rng)
+        .await?;
+
+    let mut out = TokenHeaders::new(config);
+    match method {
+        TransferMethod::Cookie if bearer(headers).is_some() => out.clear(TransferMethod::Header),
+        TransferMethod::Header if Cookies::of(headers).count(ACCESS_COOKIE) > 0 => {
+            out.clear(TransferMethod::Cookie);
+        }
+        TransferMethod::Cookie | TransferMethod::Header => {}
+    }
+    out.attach(method, &tokens, now);
+    Ok(out)
+}

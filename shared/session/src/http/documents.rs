@@ -1,0 +1,59 @@
+//! The documents that anybody may read: key set and discovery (contract §3.4, §3.5).
+
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::respond::{Response, error_response};
+use crate::model::Timestamp;
+use crate::service::Sessions;
+use crate::store::PublicKeyReader;
+
+/// How long the key set may be cached: an hour, well below the two hours that a key is published
+/// before it signs.
+const KEY_SET_CACHING: HeaderValue = HeaderValue::from_static("max-age=3600, must-revalidate");
+
+/// An empty set must not outlive the first key.
+const NO_CACHING: HeaderValue = HeaderValue::from_static("no-store");
+
+/// `GET {base}/jwt/jwks.json`.
+pub async fn jwks<S: PublicKeyReader>(sessions: &Sessions<S>, now: Timestamp) -> Response {
+    let keys = match sessions.published_keys(now).await {
+        Ok(keys) => keys,
+        Err(error) => return error_response(sessions.config(), &error),
+    };
+    let (document, caching) = match keys {
+        Some(keys) => (
+            serde_json::to_value(keys.document()).unwrap_or_default(),
+            KEY_SET_CACHING,
+        ),
+        None => (json!({ "keys": [] }), NO_CACHING),
+    };
+    let mut response = public(&document);
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, caching);
+    response
+}
+
+/// `GET {base}/.well-known/openid-configuration`: what exists, without an `OAuth` provider.
+#[must_use]
+pub fn discovery<S>(sessions: &Sessions<S>) -> Response {
+    let config = sessions.config();
+    let issuer = config.issuer();
+    public(&json!({
+        "issuer": issuer,
+        "jwks_uri": format!("{issuer}/jwt/jwks.json"),
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [config.signing_algorithm.name()],
+        "response_types_supported": ["id_token"],
+    }))
+}
+
+fn public(document: &Value) -> Response {
+    let mut response = super::json(StatusCode::OK, document);
+    let any = HeaderValue::from_static("*");
+    response
+        .headers_mut()
+        .insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+    response
+}

@@ -1,0 +1,150 @@
+//! What a request carries (contract §1.6). Lenient in form, strict in meaning, never failing.
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, header};
+use percent_encoding::percent_decode_str;
+
+use super::TransferMethod;
+use super::names::{ANTI_CSRF_HEADER, AUTH_MODE_HEADER, RID_HEADER};
+
+/// The value after `Bearer `, trimmed: exactly this spelling, first header only.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    text(headers, header::AUTHORIZATION.as_str())?
+        .strip_prefix("Bearer ")
+        .map(str::trim)
+}
+
+/// The first value of a header; `None` if absent or not visible ASCII.
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The `anti-csrf` header.
+pub(super) fn anti_csrf(headers: &HeaderMap) -> Option<&str> {
+    text(headers, ANTI_CSRF_HEADER)
+}
+
+/// Whether there is a `rid` header; any value, even an empty one, will do.
+pub(super) fn has_rid(headers: &HeaderMap) -> bool {
+    headers.contains_key(RID_HEADER)
+}
+
+/// The method that the client asks for; `None` if it does not say, or says something else.
+pub(super) fn auth_mode(headers: &HeaderMap) -> Option<TransferMethod> {
+    match text(headers, AUTH_MODE_HEADER)?
+        .to_ascii_lowercase()
+        .as_str()
+    {
+        "cookie" => Some(TransferMethod::Cookie),
+        "header" => Some(TransferMethod::Header),
+        _ => None,
+    }
+}
+
+/// The request's cookies in order, duplicates included.
+pub(super) struct Cookies<'a>(Vec<(Cow<'a, str>, &'a str)>);
+
+impl<'a> Cookies<'a> {
+    /// Reads every `Cookie` header; pairs without `=` and headers that are no text are skipped.
+    pub(super) fn of(headers: &'a HeaderMap) -> Self {
+        let lines = headers
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|line| line.to_str().ok());
+        let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            Some((
+                percent_decode_str(name.trim()).decode_utf8().ok()?,
+                value.trim(),
+            ))
+        });
+        Self(pairs.collect())
+    }
+
+    /// Every value of that name, decoded, in the order sent.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
+        self.0
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| decoded(value))
+    }
+
+    /// The first value of that name.
+    pub(super) fn first(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.all(name).next()
+    }
+
+    /// How many cookies have that name.
+    pub(super) fn count(&self, name: &str) -> usize {
+        self.all(name).count()
+    }
+}
+
+/// One pair of quotes removed, then percent-decoded; left as it is if that gives no text.
+fn decoded(value: &str) -> Cow<'_, str> {
+    let unquoted = value
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    let value = unquoted.unwrap_or(value);
+    percent_decode_str(value)
+        .decode_utf8()
+        .unwrap_or(Cow::Borrowed(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn bearer_is_spelt_one_way_and_its_value_is_trimmed() {
+        let bearer =
+            |value| super::bearer(&headers(&[("authorization", value)])).map(str::to_owned);
+        assert_eq!(bearer("Bearer   x "), Some("x".to_owned()));
+        assert_eq!(bearer("Bearer "), Some(String::new()));
+        assert_eq!(bearer("bearer x"), None);
+        assert_eq!(bearer("Basic x"), None);
+        assert_eq!(bearer("Bearer"), None);
+    }
+
+    #[test]
+    fn cookies_of_several_headers_are_one_list() {
+        let headers = headers(&[("cookie", "a=1; b=2"), ("cookie", "a=3")]);
+        let cookies = Cookies::of(&headers);
+        assert_eq!(cookies.all("a").collect::<Vec<_>>(), ["1", "3"]);
+        assert_eq!(cookies.count("a"), 2);
+        assert_eq!(cookies.first("b").as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn attributes_quotes_and_encoded_values_are_understood() {
+        let line = "sAccessToken=\"a%2Bb\"; Expires=Sun, 21 Nov 2027 00:00:00 GMT; HttpOnly;c=%zz";
+        let headers = headers(&[("cookie", line)]);
+        let cookies = Cookies::of(&headers);
+        assert_eq!(cookies.first("sAccessToken").as_deref(), Some("a+b"));
+        assert_eq!(cookies.first("c").as_deref(), Some("%zz"));
+        assert_eq!(cookies.first("HttpOnly"), None);
+    }
+
+    #[test]
+    fn a_header_that_is_no_text_is_as_good_as_absent() {
+        let mut headers = HeaderMap::new();
+        headers.insert("cookie", HeaderValue::from_bytes(b"a=\xff").unwrap());
+        headers.insert(
+            "authorization",
+            HeaderValue::from_bytes(b"Bearer \xff").unwrap(),
+        );
+        assert_eq!(Cookies::of(&headers).count("a"), 0);
+        assert_eq!(bearer(&headers), None);
+    }
+}

@@ -1,0 +1,45 @@
+//! The wire contract: tokens out of cookies and headers, outcomes into status, cookies and headers.
+//!
+//! Works on the types of the `http` crate; what a Lambda event looks like is the functions' affair.
+//! Each endpoint is one function from a request to a response, so that every integration answers the
+//! same: [`refresh`], [`sign_out`], [`jwks`], [`discovery`]. For an application's own routes there are
+//! [`create`] and [`verify`].
+
+mod create;
+mod documents;
+mod extract;
+mod refresh;
+mod respond;
+mod sign_out;
+mod tokens;
+mod verify;
+
+pub use self::create::create;
+pub use self::documents::{discovery, jwks};
+pub use self::refresh::refresh;
+pub use self::respond::{Response, error_response, is_endpoint, json, not_found};
+pub use self::sign_out::sign_out;
+pub use self::tokens::TokenHeaders;
+pub use self::verify::{Verified, VerifyOptions, verify};
+
+/// How tokens travel in one request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TransferMethod {
+    /// `sAccessToken` and `sRefreshToken`.
+    Cookie,
+    /// `authorization` in, `st-access-token` and `st-refresh-token` out.
+    Header,
+}
+
+/// Cookie and header names (contract §1.1).
+mod names {
+    pub(super) const ACCESS_COOKIE: &str = "sAccessToken";
+    pub(super) const REFRESH_COOKIE: &str = "sRefreshToken";
+    pub(super) const LEGACY_COOKIE: &str = "sIdRefreshToken";
+    pub(super) const ACCESS_HEADER: &str = "st-access-token";
+    pub(super) const REFRESH_HEADER: &str = "st-refresh-token";
+    pub(super) const FRONT_HEADER: &str = "front-token";
+    pub(super) const ANTI_CSRF_HEADER: &str = "anti-csrf";
+    pub(super) const AUTH_MODE_HEADER: &str = "st-auth-mode";
+    pub(super) const RID_HEADER: &str = "rid";
+}

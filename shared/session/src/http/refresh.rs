@@ -1,0 +1,146 @@
+//! `POST {base}/session/refresh` (contract §2.4–2.6, §3.2).
+
+use http::{HeaderMap, Request, StatusCode};
+use serde_json::json;
+
+use super::extract::{Cookies, anti_csrf, bearer, has_rid};
+use super::names::{ACCESS_COOKIE, LEGACY_COOKIE, REFRESH_COOKIE};
+use super::respond::{Response, error_response};
+use super::{TokenHeaders, TransferMethod};
+use crate::config::{AllowedMethod, AntiCsrf, SessionConfig};
+use crate::error::{Ended, SessionError};
+use crate::model::{DeviceContext, Timestamp};
+use crate::service::{AntiCsrfProof, RefreshOutcome, Sessions};
+use crate::store::{PrivateKeyReader, SessionRefresher};
+use crate::token::UnverifiedRefreshToken;
+
+/// Answers a refresh, and tells what became of it; `None` if duplicate cookies were cleared only.
+///
+/// The request's body and `st-auth-mode` are not looked at: the answer uses the method that the token
+/// came by. A request without a token of our form costs nothing.
+pub async fn refresh<S, B>(
+    sessions: &Sessions<S>,
+    request: &Request<B>,
+    used_by: &DeviceContext,
+    now: Timestamp,
+) -> (Response, Result<Option<RefreshOutcome>, SessionError>)
+where
+    S: SessionRefresher + PrivateKeyReader,
+    B: Sync,
+{
+    let config = sessions.config();
+    let cookies = Cookies::of(request.headers());
+    let mut tokens = TokenHeaders::new(config);
+    let outcome = exchange(
+        sessions,
+        request.headers(),
+        &cookies,
+        used_by,
+        now,
+        &mut tokens,
+    )
+    .await;
+    let mut response = match &outcome {
+        Ok(Some(_)) => super::json(StatusCode::OK, &json!({})),
+        Ok(None) => {
+            let message = "older session cookies were cleared; repeat the request";
+            super::json(StatusCode::OK, &json!({ "message": message }))
+        }
+        Err(error) => error_response(config, error),
+    };
+    match &outcome {
+        Ok(_) | Err(SessionError::SessionEnded(_) | SessionError::Reuse(_)) => {
+            if !matches!(outcome, Ok(None)) && cookies.count(LEGACY_COOKIE) > 0 {
+                tokens.clear_legacy();
+            }
+            tokens.apply(response.headers_mut());
+        }
+        // Nothing is known, so nothing is written.
+        Err(_) => {}
+    }
+    (response, outcome)
+}
+
+async fn exchange<S: SessionRefresher + PrivateKeyReader>(
+    sessions: &Sessions<S>,
+    headers: &HeaderMap,
+    cookies: &Cookies<'_>,
+    used_by: &DeviceContext,
+    now: Timestamp,
+    out: &mut TokenHeaders<'_>,
+) -> Result<Option<RefreshOutcome>, SessionError> {
+    let config = sessions.config();
+    let allowed = config.transfer_method;
+    let has_duplicates =
+        allowed != AllowedMethod::Header && clear_duplicates(config, cookies, out)?;
+
+    // A bearer value of another form is some other system's and does not shadow the cookie.
+    let from_header = match allowed {
+        AllowedMethod::Any | AllowedMethod::Header if !has_duplicates => {
+            bearer(headers).and_then(UnverifiedRefreshToken::parse)
+        }
+        AllowedMethod::Any | AllowedMethod::Cookie | AllowedMethod::Header => None,
+    };
+    let from_cookie = match allowed {
+        AllowedMethod::Any | AllowedMethod::Cookie => {
+            let parsed = cookies
+                .all(REFRESH_COOKIE)
+                .filter_map(|text| UnverifiedRefreshToken::parse(&text));
+            sessions.newest_authentic(parsed.collect(), now).await?
+        }
+        AllowedMethod::Header => None,
+    };
+    let (presented, method) = match (from_header, from_cookie) {
+        (Some(token), _) => (token, TransferMethod::Header),
+        (None, Some(token)) => (token, TransferMethod::Cookie),
+        (None, None) if has_duplicates => return Ok(None),
+        (None, None) => return Err(SessionError::SessionEnded(Ended::NoRefreshToken)),
+    };
+
+    let proof = match (method, config.anti_csrf) {
+        (TransferMethod::Header, _) | (_, AntiCsrf::None) => AntiCsrfProof::NotUsed,
+        (TransferMethod::Cookie, AntiCsrf::ViaCustomHeader) if has_rid(headers) => {
+            AntiCsrfProof::NotUsed
+        }
+        (TransferMethod::Cookie, AntiCsrf::ViaCustomHeader) => {
+            return Err(SessionError::SessionEnded(Ended::AntiCsrf));
+        }
+        (TransferMethod::Cookie, AntiCsrf::ViaToken) => AntiCsrfProof::Token(anti_csrf(headers)),
+    };
+    let refreshed = sessions.refresh(&presented, proof, used_by, now).await?;
+    match method {
+        TransferMethod::Cookie
+            if bearer(headers)
+                .and_then(UnverifiedRefreshToken::parse)
+                .is_some() =>
+        {
+            out.clear(TransferMethod::Header);
+        }
+        TransferMethod::Header if cookies.count(REFRESH_COOKIE) > 0 => {
+            out.clear(TransferMethod::Cookie);
+        }
+        TransferMethod::Cookie | TransferMethod::Header => {}
+    }
+    out.attach(method, &refreshed.tokens, now);
+    Ok(Some(refreshed.outcome))
+}
+
+/// Clears the older of two cookies of one name (contract §2.5); whether there were any.
+///
+/// The reference stops there. Where the right refresh token can be told, the refresh goes on instead:
+/// current front ends take an answer without a front token for an error.
+fn clear_duplicates(
+    config: &SessionConfig,
+    cookies: &Cookies<'_>,
+    out: &mut TokenHeaders<'_>,
+) -> Result<bool, SessionError> {
+    let mut found = false;
+    for name in [ACCESS_COOKIE, REFRESH_COOKIE] {
+        if cookies.count(name) > 1 {
+            let older = config.cookies.older_domain.as_ref();
+            out.clear_older(name, older.ok_or(SessionError::DuplicateCookies(name))?);
+            found = true;
+        }
+    }
+    Ok(found)
+}

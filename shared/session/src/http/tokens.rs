@@ -1,0 +1,193 @@
+//! Tokens on a response: attaching and clearing them (contract §1.3, §1.5, §1.7).
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::TransferMethod;
+use super::names::{
+    ACCESS_COOKIE, ACCESS_HEADER, ANTI_CSRF_HEADER, FRONT_HEADER, LEGACY_COOKIE, REFRESH_COOKIE,
+    REFRESH_HEADER,
+};
+use crate::config::{OlderDomain, SessionConfig};
+use crate::model::Timestamp;
+use crate::service::IssuedTokens;
+
+/// How long the access cookie lives, whatever its token says: its presence after the token expired
+/// tells the back end that a refresh is worth trying. Browsers cap cookies at 400 days.
+const ACCESS_COOKIE_TTL: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The session headers and cookies of one response, in the making.
+///
+/// A later write of a header, or of a cookie of the same name and domain, replaces the earlier one.
+#[derive(Clone, Debug)]
+pub struct TokenHeaders<'a> {
+    config: &'a SessionConfig,
+    headers: Vec<(&'static str, HeaderValue)>,
+    cookies: Vec<Cookie>,
+    exposed: Vec<&'static str>,
+}
+
+#[derive(Clone, Debug)]
+struct Cookie {
+    name: &'static str,
+    domain: Option<String>,
+    line: HeaderValue,
+}
+
+impl<'a> TokenHeaders<'a> {
+    /// Nothing yet.
+    #[must_use]
+    pub const fn new(config: &'a SessionConfig) -> Self {
+        Self {
+            config,
+            headers: Vec::new(),
+            cookies: Vec::new(),
+            exposed: Vec::new(),
+        }
+    }
+
+    /// Attaches a fresh pair by `method`; `now` starts the access cookie's life.
+    pub fn attach(&mut self, method: TransferMethod, tokens: &IssuedTokens, now: Timestamp) {
+        self.set(FRONT_HEADER, &tokens.front);
+        match method {
+            TransferMethod::Cookie => {
+                let access_end = now.plus(ACCESS_COOKIE_TTL);
+                self.set_cookie(ACCESS_COOKIE, &tokens.access.token, access_end);
+                if self.config.expose_access_token {
+                    self.set(ACCESS_HEADER, &tokens.access.token);
+                }
+                let refresh_end = tokens.refresh_expires_at;
+                self.set_cookie(REFRESH_COOKIE, tokens.refresh.expose(), refresh_end);
+            }
+            TransferMethod::Header => {
+                self.set(ACCESS_HEADER, &tokens.access.token);
+                self.set(REFRESH_HEADER, tokens.refresh.expose());
+            }
+        }
+        if let Some(anti_csrf) = &tokens.anti_csrf {
+            self.set(ANTI_CSRF_HEADER, anti_csrf);
+        }
+    }
+
+    /// Clears the tokens of one method.
+    pub fn clear(&mut self, method: TransferMethod) {
+        match method {
+            TransferMethod::Cookie => {
+                self.clear_cookie(ACCESS_COOKIE);
+                self.clear_cookie(REFRESH_COOKIE);
+            }
+            TransferMethod::Header => {
+                self.set(ACCESS_HEADER, "");
+                self.set(REFRESH_HEADER, "");
+            }
+        }
+        self.headers.retain(|(name, _)| *name != ANTI_CSRF_HEADER);
+        self.set(FRONT_HEADER, "remove");
+    }
+
+    /// Clears the tokens of both methods, whatever the request carried.
+    pub fn clear_all(&mut self) {
+        self.clear(TransferMethod::Cookie);
+        self.clear(TransferMethod::Header);
+    }
+
+    /// Clears the cookie that back ends before 2023 set.
+    pub fn clear_legacy(&mut self) {
+        self.clear_cookie(LEGACY_COOKIE);
+    }
+
+    /// Clears a cookie as it was set before the cookie domain changed.
+    pub(super) fn clear_older(&mut self, name: &'static str, older: &OlderDomain) {
+        let domain = match older {
+            OlderDomain::HostOnly => None,
+            OlderDomain::Domain(domain) => Some(domain.clone()),
+        };
+        self.put_cookie(name, "", Timestamp::from_millis(0), domain);
+    }
+
+    /// Writes everything to a response; what the application exposed before is kept and extended.
+    pub fn apply(self, headers: &mut HeaderMap) {
+        for (name, value) in self.headers {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        for cookie in self.cookies {
+            headers.append(header::SET_COOKIE, cookie.line);
+        }
+        if self.exposed.is_empty() {
+            return;
+        }
+        let before = headers.get(header::ACCESS_CONTROL_EXPOSE_HEADERS);
+        let before = before
+            .and_then(|list| list.to_str().ok())
+            .unwrap_or_default();
+        let mut names: Vec<_> = before
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .collect();
+        for name in self.exposed {
+            if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                names.push(name);
+            }
+        }
+        if let Ok(list) = HeaderValue::from_str(&names.join(", ")) {
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, list);
+        }
+    }
+
+    fn set(&mut self, name: &'static str, value: &str) {
+        self.headers.retain(|(known, _)| *known != name);
+        // Tokens, base64 and `remove` are visible ASCII, so this always holds.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.push((name, value));
+        }
+        if !self.exposed.contains(&name) {
+            self.exposed.push(name);
+        }
+    }
+
+    fn set_cookie(&mut self, name: &'static str, value: &str, expires_at: Timestamp) {
+        self.put_cookie(name, value, expires_at, self.config.cookies.domain.clone());
+    }
+
+    fn clear_cookie(&mut self, name: &'static str) {
+        self.set_cookie(name, "", Timestamp::from_millis(0));
+    }
+
+    /// `value` needs no encoding: tokens keep to `A–Z a–z 0–9 - _ .`.
+    fn put_cookie(
+        &mut self,
+        name: &'static str,
+        value: &str,
+        expires_at: Timestamp,
+        domain: Option<String>,
+    ) {
+        let cookies = &self.config.cookies;
+        let refresh_path = self.config.refresh_path();
+        let path = if name == REFRESH_COOKIE {
+            &refresh_path
+        } else {
+            &cookies.access_token_path
+        };
+        let expires = httpdate::fmt_http_date(
+            SystemTime::UNIX_EPOCH + Duration::from_secs(expires_at.as_secs()),
+        );
+        let domain_attribute = domain
+            .as_ref()
+            .map(|domain| format!("; Domain={domain}"))
+            .unwrap_or_default();
+        let secure = if cookies.secure { "; Secure" } else { "" };
+        let same_site = cookies.same_site.as_str();
+        let line = format!(
+            "{name}={value}{domain_attribute}; Path={path}; Expires={expires}; HttpOnly{secure}; \
+             SameSite={same_site}"
+        );
+        // Names, tokens, dates and checked configuration are visible ASCII.
+        if let Ok(line) = HeaderValue::from_str(&line) {
+            self.cookies
+                .retain(|cookie| cookie.name != name || cookie.domain != domain);
+            self.cookies.push(Cookie { name, domain, line });
+        }
+    }
+}

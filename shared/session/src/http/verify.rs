@@ -1,0 +1,110 @@
+//! Which access token counts, and whether it holds (contract §2.3, §4.2).
+
+use std::borrow::Cow;
+
+use http::{Method, Request};
+
+use super::TransferMethod;
+use super::extract::{Cookies, anti_csrf, bearer, has_rid};
+use super::names::{ACCESS_COOKIE, LEGACY_COOKIE};
+use crate::config::{AllowedMethod, AntiCsrf};
+use crate::error::{SessionError, TryRefresh};
+use crate::model::Timestamp;
+use crate::service::Sessions;
+use crate::store::PublicKeyReader;
+use crate::token::refresh::is_equal;
+use crate::token::{AccessToken, UnverifiedAccessToken};
+
+/// What a route asks of its caller.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct VerifyOptions {
+    /// Whether a request without any token is refused. A stale token is refused in any case.
+    pub session_required: bool,
+    /// Whether cookie requests need an anti-CSRF proof; `None`: all but GET do.
+    pub anti_csrf_check: Option<bool>,
+}
+
+impl Default for VerifyOptions {
+    fn default() -> Self {
+        Self {
+            session_required: true,
+            anti_csrf_check: None,
+        }
+    }
+}
+
+/// A request whose access token holds.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// The token.
+    pub token: AccessToken,
+    /// How it came.
+    pub method: TransferMethod,
+}
+
+/// Verifies the access token of a request; `None` if there is none and none is required.
+///
+/// A header token beats a cookie. A text that is not one of our tokens is as good as absent. No I/O
+/// once the keys are loaded.
+///
+/// # Errors
+///
+/// [`SessionError::NoToken`], [`SessionError::TryRefresh`], or a fault; nothing is ever cleared.
+pub async fn verify<S: PublicKeyReader, B: Sync>(
+    sessions: &Sessions<S>,
+    request: &Request<B>,
+    options: VerifyOptions,
+    now: Timestamp,
+) -> Result<Option<Verified>, SessionError> {
+    let config = sessions.config();
+    let headers = request.headers();
+    let cookies = Cookies::of(headers);
+    if cookies.count(LEGACY_COOKIE) > 0 {
+        return Err(SessionError::TryRefresh(TryRefresh::LegacyCookie));
+    }
+
+    let from_header = match config.transfer_method {
+        AllowedMethod::Any | AllowedMethod::Header => bearer(headers).map(Cow::Borrowed),
+        AllowedMethod::Cookie => None,
+    };
+    let from_cookie = match config.transfer_method {
+        AllowedMethod::Any | AllowedMethod::Cookie => cookies.first(ACCESS_COOKIE),
+        AllowedMethod::Header => None,
+    };
+    let header_token = from_header
+        .as_deref()
+        .and_then(UnverifiedAccessToken::parse);
+    let cookie_token = from_cookie
+        .as_deref()
+        .and_then(UnverifiedAccessToken::parse);
+    let (token, method) = match (header_token, cookie_token) {
+        (Some(token), _) => (token, TransferMethod::Header),
+        (None, Some(token)) => {
+            if cookies.count(ACCESS_COOKIE) > 1 {
+                return Err(SessionError::TryRefresh(TryRefresh::DuplicateCookies));
+            }
+            (token, TransferMethod::Cookie)
+        }
+        (None, None) if options.session_required => return Err(SessionError::NoToken),
+        (None, None) => return Ok(None),
+    };
+
+    let is_checked = method == TransferMethod::Cookie
+        && options
+            .anti_csrf_check
+            .unwrap_or(request.method() != Method::GET);
+    if is_checked && config.anti_csrf == AntiCsrf::ViaCustomHeader && !has_rid(headers) {
+        return Err(SessionError::TryRefresh(TryRefresh::AntiCsrf));
+    }
+    let token = sessions.verify(token, now).await?;
+    if is_checked && config.anti_csrf == AntiCsrf::ViaToken {
+        let expected = token.claims.anti_csrf_token.as_deref();
+        let is_proved = anti_csrf(headers)
+            .zip(expected)
+            .is_some_and(|(presented, expected)| is_equal(presented, expected));
+        if !is_proved {
+            return Err(SessionError::TryRefresh(TryRefresh::AntiCsrf));
+        }
+    }
+    Ok(Some(Verified { token, method }))
+}

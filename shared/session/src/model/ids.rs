@@ -1,0 +1,230 @@
+//! Names of things: sessions, users, tenants, keys, generations.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+/// Bytes of a [`UserPartition`]: 96 bits keep accidental collisions of users out of reach, and a
+/// collision would only make two users share a partition, never a session.
+const PARTITION_LEN: usize = 12;
+
+/// Bytes of the random part of a handle: 128 bits (ASVS 7.2.3).
+const RANDOM_LEN: usize = 16;
+
+/// The table partition that holds all sessions of one user of one application.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct UserPartition([u8; PARTITION_LEN]);
+
+impl UserPartition {
+    /// The first 12 bytes of SHA-256 over application id and user id, separated by a zero byte.
+    #[must_use]
+    pub fn of(app_id: &str, user_id: &UserId) -> Self {
+        let mut input = Vec::with_capacity(app_id.len() + 1 + user_id.as_str().len());
+        input.extend_from_slice(app_id.as_bytes());
+        input.push(0);
+        input.extend_from_slice(user_id.as_str().as_bytes());
+        let hash = digest(&SHA256, &input);
+        let mut bytes = [0; PARTITION_LEN];
+        for (to, from) in bytes.iter_mut().zip(hash.as_ref()) {
+            *to = *from;
+        }
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for UserPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+/// Public, stable, non-secret name of one session; safe in logs.
+///
+/// Holds the user's partition, so that a handle alone finds its item without an index. Its text is
+/// 38 characters of base64url.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub struct SessionHandle([u8; Self::LEN]);
+
+impl SessionHandle {
+    /// Length in bytes.
+    pub const LEN: usize = PARTITION_LEN + RANDOM_LEN;
+
+    /// A handle that nobody can guess, in the partition of `user_id`.
+    pub fn random(
+        app_id: &str,
+        user_id: &UserId,
+        rng: &mut (impl rand_core::CryptoRng + ?Sized),
+    ) -> Self {
+        let mut bytes = [0; Self::LEN];
+        let (partition, random) = bytes.split_at_mut(PARTITION_LEN);
+        partition.copy_from_slice(&UserPartition::of(app_id, user_id).0);
+        rng.fill_bytes(random);
+        Self(bytes)
+    }
+
+    /// From the bytes carried in a refresh token.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes carried in a refresh token.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+
+    /// The partition of the session's user.
+    #[must_use]
+    pub fn partition(&self) -> UserPartition {
+        let mut bytes = [0; PARTITION_LEN];
+        for (to, from) in bytes.iter_mut().zip(self.0) {
+            *to = from;
+        }
+        UserPartition(bytes)
+    }
+}
+
+impl fmt::Display for SessionHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for SessionHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionHandle({self})")
+    }
+}
+
+/// The text is not a session handle of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("not a session handle")]
+pub struct InvalidHandle;
+
+impl FromStr for SessionHandle {
+    type Err = InvalidHandle;
+
+    fn from_str(text: &str) -> Result<Self, InvalidHandle> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidHandle)?;
+        bytes.try_into().map(Self).map_err(|_| InvalidHandle)
+    }
+}
+
+/// Position of a refresh token in its session: 1 at creation, one more at every rotation.
+///
+/// Rotation is ordered by this number and never by a clock. Four bytes outlast a rotation every
+/// second for 136 years.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Generation(NonZeroU32);
+
+impl Generation {
+    /// The generation of a new session.
+    pub const FIRST: Self = Self(NonZeroU32::MIN);
+
+    /// `None` for 0, which no token carries.
+    #[must_use]
+    pub fn new(number: u32) -> Option<Self> {
+        NonZeroU32::new(number).map(Self)
+    }
+
+    /// The number on the wire and in the table.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0.get()
+    }
+
+    /// The generation after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// Defines an identifier that is text with a length limit.
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Wraps the text as it is.
+            pub fn new(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text_id! {
+    /// A user, as the application names it; not a secret, possibly personal: not for logs.
+    UserId
+}
+text_id! {
+    /// A tenant; `public` unless the application uses several.
+    TenantId
+}
+text_id! {
+    /// The `kid` of a signing key: `d-…` for dynamic keys, `s-…` for static ones.
+    KeyId
+}
+
+impl TenantId {
+    /// The tenant of applications that have only one.
+    pub const PUBLIC: &'static str = "public";
+
+    /// The default tenant.
+    #[must_use]
+    pub fn public() -> Self {
+        Self(Self::PUBLIC.to_owned())
+    }
+}
+
+impl KeyId {
+    /// Whether this key is one of those that rotate (contract §5.1).
+    #[must_use]
+    pub fn is_dynamic(&self) -> bool {
+        self.0.starts_with("d-")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_is_its_text_and_finds_its_partition() {
+        let user = UserId::new("user-1");
+        let handle = SessionHandle::random("app", &user, &mut rand::rng());
+        assert_eq!(handle.to_string().parse::<SessionHandle>().unwrap(), handle);
+        assert_eq!(handle.partition(), UserPartition::of("app", &user));
+        assert_eq!(handle.to_string().len(), 38);
+    }
+
+    #[test]
+    fn application_and_user_cannot_be_confused_by_moving_the_border() {
+        assert_ne!(
+            UserPartition::of("ab", &UserId::new("c")),
+            UserPartition::of("a", &UserId::new("bc"))
+        );
+    }
+}

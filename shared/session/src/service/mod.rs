@@ -1,0 +1,143 @@
+//! Use cases: create, verify, refresh, revoke. The only place that sequences model, tokens and store.
+//!
+//! Each is bounded by exactly the capabilities it needs: a binary that only verifies cannot write.
+
+mod create;
+mod keys;
+mod refresh;
+mod verify;
+
+use std::time::Duration;
+
+pub use self::keys::{KeyRing, SigningKeys};
+pub use self::refresh::{AntiCsrfProof, RefreshOutcome, Refreshed};
+use crate::config::SessionConfig;
+use crate::error::SessionError;
+use crate::model::{Generation, Session, SessionHandle, Timestamp};
+use crate::store::SessionRevoker;
+use crate::token::access::{AccessTokenInput, MintedAccessToken};
+use crate::token::{RefreshToken, front_token};
+
+/// The session service over a store `S`.
+///
+/// One value serves a whole process: it keeps the keys between requests.
+#[derive(Debug)]
+pub struct Sessions<S> {
+    config: SessionConfig,
+    store: S,
+    keys: KeyRing,
+}
+
+/// Tokens issued together, ready to be attached to a response.
+#[derive(Clone, Debug)]
+pub struct IssuedTokens {
+    /// The session they belong to.
+    pub handle: SessionHandle,
+    /// The access token and its payload.
+    pub access: MintedAccessToken,
+    /// The refresh token.
+    pub refresh: RefreshToken,
+    /// When the session ends unless refreshed: the refresh cookie's expiry.
+    pub refresh_expires_at: Timestamp,
+    /// What the browser may know (contract §1.2).
+    pub front: String,
+    /// The anti-CSRF token, for cookie sessions in mode `VIA_TOKEN`.
+    pub anti_csrf: Option<String>,
+}
+
+impl<S> Sessions<S> {
+    /// A service with these settings over that store; loads nothing yet.
+    pub fn new(config: SessionConfig, store: S) -> Self {
+        Self {
+            config,
+            store,
+            keys: KeyRing::default(),
+        }
+    }
+
+    /// The settings.
+    pub const fn config(&self) -> &SessionConfig {
+        &self.config
+    }
+
+    /// The store, for what has no use case of its own.
+    pub const fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// Mints the pair of `generation`, which must be the session's current one.
+    fn issue(
+        &self,
+        keys: &SigningKeys,
+        session: &Session,
+        generation: Generation,
+        with_anti_csrf: bool,
+        now: Timestamp,
+    ) -> Result<IssuedTokens, SessionError> {
+        let handle = session.handle;
+        let refresh = keys.master.mint(&handle, generation, with_anti_csrf);
+        let anti_csrf = with_anti_csrf.then(|| keys.master.anti_csrf_token(&handle, generation));
+        let hash = refresh.hash();
+        let input = AccessTokenInput {
+            user_id: &session.user_id,
+            recipe_user_id: &session.recipe_user_id,
+            tenant_id: &session.tenant_id,
+            handle: &handle,
+            custom: &session.access_token_payload,
+            refresh_token_hash: &hash,
+            anti_csrf_token: anti_csrf.as_deref(),
+        };
+        let ttl = jittered(self.config.access_token_ttl, &hash);
+        let access = input
+            .sign(keys.signing(self.config.use_dynamic_signing_key), now, ttl)
+            .map_err(|error| SessionError::Internal(Box::new(error)))?;
+        let front = front_token(&session.user_id, access.expires_at, &access.payload);
+        let refresh_expires_at = session.refresh.ends_at();
+        Ok(IssuedTokens {
+            handle,
+            access,
+            refresh,
+            refresh_expires_at,
+            front,
+            anti_csrf,
+        })
+    }
+}
+
+impl<S: SessionRevoker> Sessions<S> {
+    /// Ends a session by deleting it; whether there was one.
+    ///
+    /// Once this returned, no refresh of the session succeeds: every later write demands that the item
+    /// exists.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Unavailable`] if the store cannot answer: the session may still live.
+    pub async fn revoke(&self, handle: &SessionHandle) -> Result<bool, SessionError> {
+        Ok(self.store.delete_session(handle).await?)
+    }
+}
+
+/// Takes up to 5 % off, so that clients that signed in together do not refresh together.
+///
+/// The share comes from the refresh token's hash: as good as random, and the same for every answer
+/// that repeats the token.
+fn jittered(ttl: Duration, refresh_token_hash: &str) -> Duration {
+    let dice = refresh_token_hash
+        .get(..4)
+        .and_then(|hex| u32::from_str_radix(hex, 16).ok());
+    let share = dice.unwrap_or_default() * 50 / 0xffff; // in thousandths, 0 to 50
+    ttl - ttl * share / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_takes_between_nothing_and_five_percent() {
+        let hour = Duration::from_secs(3600);
+        assert_eq!(jittered(hour, "0000"), hour);
+        assert_eq!(jittered(hour, "ffff"), Duration::from_secs(3420));
+    }
+}

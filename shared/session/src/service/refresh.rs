@@ -1,0 +1,217 @@
+//! Refreshing: one conditional write in the usual case, no read in any.
+
+use super::{IssuedTokens, Sessions};
+use crate::error::{Ended, Reuse, SessionError};
+use crate::model::{
+    Decision, DeviceContext, RefreshState, RevocationReason, Session, Timestamp, decide,
+};
+use crate::store::{PrivateKeyReader, Rotation, SessionRefresher, Transition, Written};
+use crate::token::UnverifiedRefreshToken;
+use crate::token::refresh::{RefreshClaims, is_equal};
+
+/// How often a decision may be overtaken by other refreshes of the session before the request is
+/// asked to come again. Every round somebody else's write succeeded, and a refresh that lost twice
+/// finds its token within the window, where nothing needs to be written.
+const MAX_ROUNDS: usize = 4;
+
+/// What proves that a refresh by cookie was meant (contract §4.3).
+#[derive(Clone, Copy, Debug)]
+pub enum AntiCsrfProof<'a> {
+    /// Nothing is demanded, or another layer checked it; no anti-CSRF token is issued.
+    NotUsed,
+    /// The `anti-csrf` header, as far as the request has one; a new token is issued.
+    Token(Option<&'a str>),
+}
+
+/// A refresh that succeeded.
+#[derive(Debug)]
+pub struct Refreshed {
+    /// The tokens to send.
+    pub tokens: IssuedTokens,
+    /// Which way it took.
+    pub outcome: RefreshOutcome,
+}
+
+/// Which way a refresh took; one metric each.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RefreshOutcome {
+    /// The current token was spent for the next generation.
+    Rotated,
+    /// The current token was fresh and is sent again.
+    Coalesced,
+    /// The parent got the same successor.
+    Served,
+    /// A late parent got a new generation; its unused successor is burnt.
+    Recovered,
+    /// A grandparent that was overtaken got the current token.
+    Overtaken,
+}
+
+impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
+    /// Exchanges a refresh token for a pair, by the rule of [`crate::model::refresh`].
+    ///
+    /// Repeating a refresh is always safe: whatever became of the first try, the second gets the same
+    /// refresh token.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::SessionEnded`] and [`SessionError::Reuse`] are certain; all others say that
+    /// nothing is known and the same token works again later.
+    pub async fn refresh(
+        &self,
+        presented: &UnverifiedRefreshToken,
+        anti_csrf: AntiCsrfProof<'_>,
+        used_by: &DeviceContext,
+        now: Timestamp,
+    ) -> Result<Refreshed, SessionError> {
+        // Without any key there is no token of ours either.
+        let keys = self.keys.signing(&self.store, now).await?;
+        let keys = keys.ok_or(SessionError::SessionEnded(Ended::NotAuthentic))?;
+        let claims = presented
+            .verify(&keys.master)
+            .ok_or(SessionError::SessionEnded(Ended::NotAuthentic))?;
+        let with_anti_csrf = check_anti_csrf(&claims, anti_csrf)?;
+
+        let (session, outcome) = self.spend(&claims, used_by, now).await?;
+        let current = session.refresh.current;
+        let tokens = self.issue(&keys, &session, current, with_anti_csrf, now)?;
+        Ok(Refreshed { tokens, outcome })
+    }
+
+    /// The token to go on with when a client sent several: the newest, if all authentic ones belong to
+    /// one session. A single one is returned as it is.
+    ///
+    /// # Errors
+    ///
+    /// Faults only.
+    pub async fn newest_authentic(
+        &self,
+        mut presented: Vec<UnverifiedRefreshToken>,
+        now: Timestamp,
+    ) -> Result<Option<UnverifiedRefreshToken>, SessionError> {
+        if presented.len() <= 1 {
+            return Ok(presented.pop());
+        }
+        let Some(keys) = self.keys.signing(&self.store, now).await? else {
+            return Ok(None);
+        };
+        let authentic = presented
+            .into_iter()
+            .filter_map(|token| token.verify(&keys.master).map(|claims| (claims, token)));
+        let mut newest: Option<(RefreshClaims, UnverifiedRefreshToken)> = None;
+        for (claims, token) in authentic {
+            match &newest {
+                Some((known, _)) if known.handle != claims.handle => return Ok(None),
+                Some((known, _)) if known.generation >= claims.generation => {}
+                Some(_) | None => newest = Some((claims, token)),
+            }
+        }
+        Ok(newest.map(|(_, token)| token))
+    }
+
+    /// Tries the usual case; if its condition fails, decides on the session that was found.
+    async fn spend(
+        &self,
+        claims: &RefreshClaims,
+        used_by: &DeviceContext,
+        now: Timestamp,
+    ) -> Result<(Session, RefreshOutcome), SessionError> {
+        let expires_at = now.plus(self.config.refresh_token_ttl);
+        let rotation = Rotation {
+            handle: &claims.handle,
+            presented: claims.generation,
+            now,
+            policy: self.config.refresh,
+            expires_at,
+            used_by,
+        };
+        let mut written = self.store.rotate(rotation).await?;
+        let mut outcome = Ok(RefreshOutcome::Rotated);
+        for _ in 0..MAX_ROUNDS {
+            let seen = match written {
+                Written::Applied(session) => return outcome.map(|outcome| (session, outcome)),
+                Written::Refused(None) => return Err(SessionError::SessionEnded(Ended::Unknown)),
+                Written::Refused(Some(seen)) => seen,
+            };
+            let decision = decide(&seen.refresh, claims.generation, now, self.config.refresh);
+            (written, outcome) = match decision {
+                Decision::Coalesce => return Ok((seen, RefreshOutcome::Coalesced)),
+                Decision::Overtaken => return Ok((seen, RefreshOutcome::Overtaken)),
+                // Somebody slid the window as far already.
+                Decision::Serve(next) if next == seen.refresh => {
+                    return Ok((seen, RefreshOutcome::Served));
+                }
+                Decision::Serve(next) => (
+                    self.advance(&seen, &next, used_by).await?,
+                    Ok(RefreshOutcome::Served),
+                ),
+                Decision::Recover(next) => {
+                    let next = RefreshState { expires_at, ..next };
+                    (
+                        self.advance(&seen, &next, used_by).await?,
+                        Ok(RefreshOutcome::Recovered),
+                    )
+                }
+                // Only if the session changed between the write and its answer: take it again.
+                Decision::Rotate(_) => (
+                    self.store.rotate(rotation).await?,
+                    Ok(RefreshOutcome::Rotated),
+                ),
+                Decision::Reuse => {
+                    let reuse = Reuse {
+                        handle: seen.handle,
+                        user_id: seen.user_id.clone(),
+                        presented: claims.generation,
+                        current: seen.refresh.current,
+                    };
+                    let written = self
+                        .store
+                        .entomb(&seen, RevocationReason::Reuse, now)
+                        .await?;
+                    (written, Err(SessionError::Reuse(Box::new(reuse))))
+                }
+                Decision::Expired => return Err(SessionError::SessionEnded(Ended::Expired)),
+                // A repeated entombing finds its own tombstone: the evidence must not get lost.
+                Decision::Revoked if outcome.is_err() && seen.refresh.revoked_at == Some(now) => {
+                    return outcome.map(|outcome| (seen, outcome));
+                }
+                Decision::Revoked => return Err(SessionError::SessionEnded(Ended::Revoked)),
+            };
+        }
+        match written {
+            Written::Applied(session) => outcome.map(|outcome| (session, outcome)),
+            Written::Refused(_) => Err(SessionError::Contended(claims.handle)),
+        }
+    }
+
+    async fn advance(
+        &self,
+        seen: &Session,
+        next: &RefreshState,
+        used_by: &DeviceContext,
+    ) -> Result<Written, SessionError> {
+        Ok(self
+            .store
+            .advance(Transition {
+                seen,
+                next,
+                used_by,
+            })
+            .await?)
+    }
+}
+
+/// Whether the proof suffices; returns whether an anti-CSRF token goes with the answer.
+///
+/// A refresh token that was minted without one, because the mode was another then, is accepted.
+fn check_anti_csrf(claims: &RefreshClaims, proof: AntiCsrfProof<'_>) -> Result<bool, SessionError> {
+    match proof {
+        AntiCsrfProof::NotUsed => Ok(false),
+        AntiCsrfProof::Token(presented) => match &claims.anti_csrf_token {
+            Some(expected) if !presented.is_some_and(|proof| is_equal(proof, expected)) => {
+                Err(SessionError::SessionEnded(Ended::AntiCsrf))
+            }
+            Some(_) | None => Ok(true),
+        },
+    }
+}

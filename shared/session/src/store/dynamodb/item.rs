@@ -1,0 +1,160 @@
+//! The session item: its attributes, and the way to a [`Session`] and back.
+//!
+//! Instants are milliseconds except `ttl`, which `DynamoDB` wants in seconds. Generation 0 and instant
+//! 0 stand for "none", so that one update expression can move every attribute without asking whether
+//! it exists.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::model::{
+    DeviceContext, Generation, RefreshState, RevocationReason, Session, SessionHandle, TenantId,
+    Timestamp, UserId,
+};
+use crate::store::StoreError;
+
+/// An item as the SDK sees it.
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// The only layout so far. A reader refuses others instead of guessing.
+pub(super) const FORMAT: u32 = 1;
+
+/// How long an ended session stays in the table for the housekeeping to find: 1 day, so that a token
+/// of a session that just ended is still told from an unknown one in the logs.
+const TTL_MARGIN_SECS: u64 = 24 * 60 * 60;
+
+#[derive(Deserialize, Serialize)]
+struct SessionItem {
+    pk: String,
+    sk: String,
+    format: u32,
+    user_id: UserId,
+    recipe_user_id: UserId,
+    tenant_id: TenantId,
+    created_at: u64,
+    expires_at: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    absolute_end: Option<u64>,
+    current: u32,
+    parent: u32,
+    grandparent: u32,
+    rotated_at: u64,
+    served_at: u64,
+    access_token_payload: Map<String, Value>,
+    session_data: Map<String, Value>,
+    last_used_by: DeviceContext,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revoked_at: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revocation: Option<RevocationReason>,
+    ttl: u64,
+}
+
+/// The key of a session's item.
+pub(super) fn key(handle: &SessionHandle) -> Item {
+    HashMap::from([
+        (
+            "pk".to_owned(),
+            AttributeValue::S(handle.partition().to_string()),
+        ),
+        ("sk".to_owned(), AttributeValue::S(handle.to_string())),
+    ])
+}
+
+/// The housekeeping instant of a session with that idle end, in seconds.
+pub(super) const fn ttl(expires_at: Timestamp) -> u64 {
+    expires_at.as_secs() + TTL_MARGIN_SECS
+}
+
+/// A session as its item.
+pub(super) fn from_session(session: &Session) -> Result<Item, StoreError> {
+    let refresh = &session.refresh;
+    let item = SessionItem {
+        pk: session.handle.partition().to_string(),
+        sk: session.handle.to_string(),
+        format: FORMAT,
+        user_id: session.user_id.clone(),
+        recipe_user_id: session.recipe_user_id.clone(),
+        tenant_id: session.tenant_id.clone(),
+        created_at: session.created_at.as_millis(),
+        expires_at: refresh.expires_at.as_millis(),
+        absolute_end: refresh.absolute_end.map(Timestamp::as_millis),
+        current: refresh.current.number(),
+        parent: number(refresh.parent),
+        grandparent: number(refresh.grandparent),
+        rotated_at: millis(refresh.rotated_at),
+        served_at: millis(refresh.served_at),
+        access_token_payload: session.access_token_payload.clone(),
+        session_data: session.session_data.clone(),
+        last_used_by: session.last_used_by.clone(),
+        revoked_at: refresh.revoked_at.map(Timestamp::as_millis),
+        revocation: session.revocation,
+        ttl: ttl(refresh.expires_at),
+    };
+    serde_dynamo::to_item(item).map_err(|error| inconsistent(&session.handle, &error))
+}
+
+/// The session that an item holds.
+pub(super) fn to_session(handle: &SessionHandle, item: Item) -> Result<Session, StoreError> {
+    let format = item
+        .get("format")
+        .and_then(|value| value.as_n().ok())
+        .map(String::as_str);
+    if format != Some("1") {
+        let found = format.unwrap_or("none");
+        return Err(StoreError::Inconsistent {
+            item: handle.to_string(),
+            problem: format!("format {found}, this version reads {FORMAT}"),
+        });
+    }
+    let item: SessionItem =
+        serde_dynamo::from_item(item).map_err(|error| inconsistent(handle, &error))?;
+    let Some(current) = Generation::new(item.current) else {
+        return Err(inconsistent(handle, &"generation 0"));
+    };
+    Ok(Session {
+        handle: *handle,
+        user_id: item.user_id,
+        recipe_user_id: item.recipe_user_id,
+        tenant_id: item.tenant_id,
+        created_at: Timestamp::from_millis(item.created_at),
+        refresh: RefreshState {
+            current,
+            parent: Generation::new(item.parent),
+            grandparent: Generation::new(item.grandparent),
+            rotated_at: instant(item.rotated_at),
+            served_at: instant(item.served_at),
+            expires_at: Timestamp::from_millis(item.expires_at),
+            absolute_end: item.absolute_end.map(Timestamp::from_millis),
+            revoked_at: item.revoked_at.map(Timestamp::from_millis),
+        },
+        access_token_payload: item.access_token_payload,
+        session_data: item.session_data,
+        last_used_by: item.last_used_by,
+        revocation: item.revocation,
+    })
+}
+
+/// 0 for none.
+pub(super) fn number(generation: Option<Generation>) -> u32 {
+    generation.map_or(0, Generation::number)
+}
+
+/// 0 for none.
+pub(super) fn millis(instant: Option<Timestamp>) -> u64 {
+    instant.map_or(0, Timestamp::as_millis)
+}
+
+fn instant(millis: u64) -> Option<Timestamp> {
+    (millis != 0).then(|| Timestamp::from_millis(millis))
+}
+
+fn inconsistent(handle: &SessionHandle, problem: &impl ToString) -> StoreError {
+    StoreError::Inconsistent {
+        item: handle.to_string(),
+        problem: problem.to_string(),
+    }
+}

@@ -1,0 +1,284 @@
+//! The store on `DynamoDB`: table `Sessions` (`pk`, `sk`) and table `Keys` (`pk`).
+//!
+//! Everything about a session is decided by conditions of one write on one item, so there is no
+//! transaction and no index on the way of a refresh. A failed condition returns the item it found
+//! (`ALL_OLD`), so the loser of a race classifies itself without a read.
+
+mod item;
+mod keys;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
+};
+
+use super::{
+    Rotation, SessionCreator, SessionReader, SessionRefresher, SessionRevoker, StoreError,
+    Transition, Written,
+};
+use crate::model::{
+    DeviceContext, RefreshState, RevocationReason, Session, SessionHandle, Timestamp,
+};
+
+/// The condition that a session is alive, is what this version writes, and has not ended at `:now`.
+const IS_ALIVE: &str = "#format = :format AND attribute_not_exists(revoked_at) \
+    AND expires_at > :now AND (attribute_not_exists(absolute_end) OR absolute_end > :now)";
+
+/// The condition that no other refresh came in between.
+const IS_AS_SEEN: &str = "#format = :format AND attribute_not_exists(revoked_at) \
+    AND #current = :seen_current AND parent = :seen_parent AND rotated_at = :seen_rotated_at";
+
+/// The two tables, through one client. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct DynamoDb {
+    client: Client,
+    sessions: String,
+    keys: String,
+}
+
+impl DynamoDb {
+    /// Uses the tables of these names.
+    pub fn new(client: Client, sessions: impl Into<String>, keys: impl Into<String>) -> Self {
+        Self {
+            client,
+            sessions: sessions.into(),
+            keys: keys.into(),
+        }
+    }
+
+    fn update(&self, handle: &SessionHandle) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.sessions)
+            .set_key(Some(item::key(handle)))
+            .expression_attribute_names("#format", "format")
+            .expression_attribute_values(":format", n(u64::from(item::FORMAT)))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+    }
+}
+
+impl SessionReader for DynamoDb {
+    async fn session(&self, handle: &SessionHandle) -> Result<Option<Session>, StoreError> {
+        let output = self
+            .client
+            .get_item()
+            .table_name(&self.sessions)
+            .set_key(Some(item::key(handle)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("GetItem", error))?;
+        output
+            .item
+            .map(|found| item::to_session(handle, found))
+            .transpose()
+    }
+}
+
+impl SessionCreator for DynamoDb {
+    async fn create_session(&self, session: &Session) -> Result<(), StoreError> {
+        let item = item::from_session(session)?;
+        let result = self
+            .client
+            .put_item()
+            .table_name(&self.sessions)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .send()
+            .await;
+        let error = match result {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        // An SDK retry of a put that was applied finds its own item: that is success.
+        if let Some(conflict) =
+            error.as_service_error().and_then(|e| match e {
+                aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(c) => Some(c),
+                _ => None,
+            })
+        {
+            let found = conflict.item.clone().map(|found| item::to_session(&session.handle, found));
+            return match found.transpose()? {
+                Some(found) if found == *session => Ok(()),
+                Some(_) | None => Err(StoreError::Inconsistent {
+                    item: session.handle.to_string(),
+                    problem: "the handle of a new session is taken".to_owned(),
+                }),
+            };
+        }
+        Err(StoreError::from_sdk("PutItem", error))
+    }
+}
+
+impl SessionRefresher for DynamoDb {
+    async fn rotate(&self, rotation: Rotation<'_>) -> Result<Written, StoreError> {
+        let Rotation {
+            handle,
+            presented,
+            now,
+            policy,
+            expires_at,
+            used_by,
+        } = rotation;
+        let result = self
+            .update(handle)
+            .update_expression(
+                "SET #current = :next, parent = :presented, grandparent = parent, \
+                 rotated_at = :now, served_at = :now, \
+                 expires_at = :expires_at, #ttl = :ttl, last_used_by = :used_by",
+            )
+            .condition_expression(format!(
+                "#current = :presented AND rotated_at < :cutoff AND {IS_ALIVE}"
+            ))
+            .expression_attribute_names("#current", "current")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":presented", n(u64::from(presented.number())))
+            .expression_attribute_values(":next", n(u64::from(presented.next().number())))
+            .expression_attribute_values(":now", n(now.as_millis()))
+            .expression_attribute_values(":cutoff", n(policy.rotation_cutoff(now).as_millis()))
+            .expression_attribute_values(":expires_at", n(expires_at.as_millis()))
+            .expression_attribute_values(":ttl", n(item::ttl(expires_at)))
+            .expression_attribute_values(":used_by", context(used_by))
+            .send()
+            .await;
+        written(handle, result)
+    }
+
+    async fn advance(&self, transition: Transition<'_>) -> Result<Written, StoreError> {
+        let Transition {
+            seen,
+            next,
+            used_by,
+        } = transition;
+        let RefreshState {
+            current,
+            rotated_at,
+            served_at,
+            expires_at,
+            ..
+        } = *next;
+        let mut condition = IS_AS_SEEN.to_owned();
+        if rotated_at == seen.refresh.rotated_at {
+            // The window only ever slides forward, whoever comes last.
+            condition.push_str(" AND served_at < :served_at");
+        }
+        let result = self
+            .update(&seen.handle)
+            .update_expression(
+                "SET #current = :current, rotated_at = :rotated_at, served_at = :served_at, \
+                 expires_at = :expires_at, #ttl = :ttl, last_used_by = :used_by",
+            )
+            .condition_expression(condition)
+            .set_as_seen(&seen.refresh)
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":current", n(u64::from(current.number())))
+            .expression_attribute_values(":rotated_at", n(item::millis(rotated_at)))
+            .expression_attribute_values(":served_at", n(item::millis(served_at)))
+            .expression_attribute_values(":expires_at", n(expires_at.as_millis()))
+            .expression_attribute_values(":ttl", n(item::ttl(expires_at)))
+            .expression_attribute_values(":used_by", context(used_by))
+            .send()
+            .await;
+        written(&seen.handle, result)
+    }
+
+    async fn entomb(
+        &self,
+        seen: &Session,
+        reason: RevocationReason,
+        now: Timestamp,
+    ) -> Result<Written, StoreError> {
+        let RevocationReason::Reuse = reason;
+        let result = self
+            .update(&seen.handle)
+            .update_expression("SET revoked_at = :now, revocation = :reason")
+            .condition_expression(IS_AS_SEEN)
+            .set_as_seen(&seen.refresh)
+            .expression_attribute_values(":now", n(now.as_millis()))
+            .expression_attribute_values(":reason", AttributeValue::S("reuse".to_owned()))
+            .send()
+            .await;
+        written(&seen.handle, result)
+    }
+}
+
+impl SessionRevoker for DynamoDb {
+    async fn delete_session(&self, handle: &SessionHandle) -> Result<bool, StoreError> {
+        let output = self
+            .client
+            .delete_item()
+            .table_name(&self.sessions)
+            .set_key(Some(item::key(handle)))
+            .return_values(ReturnValue::AllOld)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("DeleteItem", error))?;
+        Ok(output.attributes.is_some())
+    }
+}
+
+/// Binds what [`IS_AS_SEEN`] compares with.
+trait AsSeen {
+    fn set_as_seen(self, seen: &RefreshState) -> Self;
+}
+
+impl AsSeen for UpdateItemFluentBuilder {
+    fn set_as_seen(self, seen: &RefreshState) -> Self {
+        self.expression_attribute_names("#current", "current")
+            .expression_attribute_values(":seen_current", n(u64::from(seen.current.number())))
+            .expression_attribute_values(":seen_parent", n(u64::from(item::number(seen.parent))))
+            .expression_attribute_values(":seen_rotated_at", n(item::millis(seen.rotated_at)))
+    }
+}
+
+/// Sorts the answer of a conditional update.
+fn written<R>(
+    handle: &SessionHandle,
+    result: Result<UpdateItemOutput, SdkError<UpdateItemError, R>>,
+) -> Result<Written, StoreError>
+where
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    let error = match result {
+        Ok(output) => {
+            let new = item::to_session(handle, output.attributes.unwrap_or_default())?;
+            return Ok(Written::Applied(new));
+        }
+        Err(error) => error,
+    };
+    match error {
+        SdkError::ServiceError(service)
+            if service.err().is_conditional_check_failed_exception() =>
+        {
+            let UpdateItemError::ConditionalCheckFailedException(conflict) = service.into_err()
+            else {
+                return Ok(Written::Refused(None));
+            };
+            let old = conflict
+                .item
+                .map(|found| item::to_session(handle, found))
+                .transpose()?;
+            Ok(Written::Refused(old))
+        }
+        other => Err(StoreError::from_sdk("UpdateItem", other)),
+    }
+}
+
+fn n(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+fn context(used_by: &DeviceContext) -> AttributeValue {
+    let text = |(name, value): (&str, &Option<String>)| {
+        value
+            .clone()
+            .map(|value| (name.to_owned(), AttributeValue::S(value)))
+    };
+    let members = [("agent", &used_by.agent), ("network", &used_by.network)];
+    AttributeValue::M(members.into_iter().filter_map(text).collect())
+}

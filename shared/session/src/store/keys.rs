@@ -1,0 +1,79 @@
+//! Key material at rest.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::model::KeyId;
+use crate::token::MasterKey;
+
+/// The private halves and master keys, as one document. Never printable.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct StoredKeys {
+    /// Private halves of the signing keys: one dynamic and one static.
+    pub signing: Vec<StoredSigningKey>,
+    /// Master keys of refresh tokens; the first mints, all are accepted.
+    pub master: Vec<StoredMasterKey>,
+}
+
+/// One private half.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct StoredSigningKey {
+    /// Its `kid`.
+    pub key_id: KeyId,
+    /// Its `alg`: `RS256` or `ES256`.
+    pub algorithm: String,
+    /// PKCS#8 DER in base64.
+    pkcs8: Zeroizing<String>,
+}
+
+impl StoredSigningKey {
+    /// Wraps a private key in PKCS#8 DER.
+    #[must_use]
+    pub fn new(key_id: KeyId, algorithm: impl Into<String>, pkcs8: &[u8]) -> Self {
+        let pkcs8 = Zeroizing::new(STANDARD.encode(pkcs8));
+        Self {
+            key_id,
+            algorithm: algorithm.into(),
+            pkcs8,
+        }
+    }
+
+    /// The PKCS#8 DER; `None` if the text is not base64.
+    #[must_use]
+    pub fn pkcs8(&self) -> Option<Zeroizing<Vec<u8>>> {
+        STANDARD
+            .decode(self.pkcs8.as_bytes())
+            .ok()
+            .map(Zeroizing::new)
+    }
+}
+
+/// One master key.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct StoredMasterKey {
+    /// The number that tokens carry.
+    pub id: u8,
+    /// 32 bytes in base64.
+    secret: Zeroizing<String>,
+}
+
+impl StoredMasterKey {
+    /// Wraps a secret.
+    #[must_use]
+    pub fn new(id: u8, secret: &[u8; MasterKey::SECRET_LEN]) -> Self {
+        Self {
+            id,
+            secret: Zeroizing::new(STANDARD.encode(secret)),
+        }
+    }
+
+    /// The key; `None` if the text is not 32 bytes of base64.
+    #[must_use]
+    pub fn key(&self) -> Option<MasterKey> {
+        let secret = Zeroizing::new(STANDARD.decode(self.secret.as_bytes()).ok()?);
+        let secret: &[u8; MasterKey::SECRET_LEN] = secret.as_slice().try_into().ok()?;
+        Some(MasterKey::new(self.id, secret))
+    }
+}

@@ -1,0 +1,166 @@
+//! What is recorded, as capabilities: a use case names exactly what it may do, and the template
+//! grants the same.
+//!
+//! Every method is one request and atomic; none reads, thinks and writes. "Not there" is `None`,
+//! because it is a normal case; an error means that nothing is known.
+
+pub mod dynamodb;
+mod error;
+mod keys;
+
+use std::future::Future;
+
+use jsonwebtoken::jwk::JwkSet;
+
+pub use self::dynamodb::DynamoDb;
+pub use self::error::StoreError;
+pub use self::keys::{StoredKeys, StoredMasterKey, StoredSigningKey};
+use crate::model::{
+    DeviceContext, Generation, RefreshPolicy, RefreshState, RevocationReason, Session,
+    SessionHandle, Timestamp,
+};
+
+/// What became of a conditional write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Written {
+    /// It was applied; the session as it is now.
+    Applied(Session),
+    /// Its condition did not hold; the session as it was found, `None` if there is none.
+    Refused(Option<Session>),
+}
+
+/// A refresh in the usual case: spend the current generation.
+#[derive(Clone, Copy, Debug)]
+pub struct Rotation<'a> {
+    /// The session.
+    pub handle: &'a SessionHandle,
+    /// The generation that was presented.
+    pub presented: Generation,
+    /// The request's instant.
+    pub now: Timestamp,
+    /// The bounds of the refresh rule.
+    pub policy: RefreshPolicy,
+    /// The new idle end.
+    pub expires_at: Timestamp,
+    /// Who refreshes.
+    pub used_by: &'a DeviceContext,
+}
+
+/// A change decided on a session that was seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Transition<'a> {
+    /// The session as it was seen; the write is refused if its generations changed since.
+    pub seen: &'a Session,
+    /// The state to write.
+    pub next: &'a RefreshState,
+    /// Who refreshes.
+    pub used_by: &'a DeviceContext,
+}
+
+/// Reads a session.
+pub trait SessionReader {
+    /// The session, tombstones and expired ones included.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the table cannot answer or the item cannot be understood.
+    fn session(
+        &self,
+        handle: &SessionHandle,
+    ) -> impl Future<Output = Result<Option<Session>, StoreError>> + Send;
+}
+
+/// Records a new session.
+pub trait SessionCreator {
+    /// Puts the session if its handle is free. Repeating the call with the same session is harmless.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the outcome is not known or the handle is taken by another session.
+    fn create_session(
+        &self,
+        session: &Session,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Records what a refresh decided.
+pub trait SessionRefresher {
+    /// The usual case in one write: applied exactly when `decide` would say `Rotate`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the outcome is not known; repeating the refresh is then safe.
+    fn rotate(
+        &self,
+        rotation: Rotation<'_>,
+    ) -> impl Future<Output = Result<Written, StoreError>> + Send;
+
+    /// Applies a decision unless the session changed since it was seen.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::rotate`].
+    fn advance(
+        &self,
+        transition: Transition<'_>,
+    ) -> impl Future<Output = Result<Written, StoreError>> + Send;
+
+    /// Ends the session and keeps it as a tombstone, unless it changed since it was seen.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::rotate`].
+    fn entomb(
+        &self,
+        seen: &Session,
+        reason: RevocationReason,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Written, StoreError>> + Send;
+}
+
+/// Removes a session.
+pub trait SessionRevoker {
+    /// Deletes the session; whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the outcome is not known; repeating the call is safe.
+    fn delete_session(
+        &self,
+        handle: &SessionHandle,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}
+
+/// Reads the public key set and nothing else.
+pub trait PublicKeyReader {
+    /// The published set; `None` before the first key was made.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the table cannot answer or the item cannot be understood.
+    fn public_keys(&self) -> impl Future<Output = Result<Option<JwkSet>, StoreError>> + Send;
+}
+
+/// Reads the private halves and the master keys.
+pub trait PrivateKeyReader {
+    /// All private key material; `None` before the first key was made.
+    ///
+    /// # Errors
+    ///
+    /// As [`PublicKeyReader::public_keys`].
+    fn private_keys(&self) -> impl Future<Output = Result<Option<StoredKeys>, StoreError>> + Send;
+}
+
+/// Makes the first keys.
+pub trait KeyCreator {
+    /// Records both sets at once if there are none; `false` if somebody else was first.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the outcome is not known; repeating the call is safe.
+    fn create_keys(
+        &self,
+        keys: &StoredKeys,
+        public: &JwkSet,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}

@@ -1,0 +1,396 @@
+//! Access tokens: JWTs with the session claims of contract §5, version 5.
+//!
+//! Reading one has two steps, and the types keep them apart: [`UnverifiedAccessToken::parse`] says
+//! whether the text is one of ours at all (contract §5.3, §5.4), [`UnverifiedAccessToken::verify`]
+//! whether it is true and still valid (§5.5). Only the second gives out claims.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::crypto::JwtVerifier;
+use jsonwebtoken::signature::Signer as _;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::jwks::VerifyingKeySet;
+use super::key::{SigningAlgorithm, SigningKey};
+use crate::model::{KeyId, SessionHandle, TenantId, Timestamp, UserId};
+
+/// Longest access token that is looked at, in bytes; browsers and gateways carry less.
+pub const MAX_LEN: usize = 8 * 1024;
+
+/// Names an application cannot give to its own claims (contract §5.2).
+pub const RESERVED_CLAIMS: [&str; 10] = [
+    "sub",
+    "iat",
+    "exp",
+    "sessionHandle",
+    "parentRefreshTokenHash1",
+    "refreshTokenHash1",
+    "antiCsrfToken",
+    "rsub",
+    "tId",
+    "stt",
+];
+
+/// The payload version we mint (contract §5.1).
+const VERSION: &str = "5";
+
+/// What a verified access token says of its session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccessClaims {
+    /// `sub`: whom the session signs in.
+    pub user_id: UserId,
+    /// `rsub`: the login method's own id of the user.
+    pub recipe_user_id: UserId,
+    /// `tId`.
+    pub tenant_id: TenantId,
+    /// `sessionHandle`, as written; other issuers' handles have another form.
+    pub session_handle: String,
+    /// `refreshTokenHash1`: which refresh token was issued with it.
+    pub refresh_token_hash: String,
+    /// `antiCsrfToken`: what a cookie request must repeat in its header, if any.
+    pub anti_csrf_token: Option<String>,
+    /// `exp`, seconds.
+    pub expires_at: Timestamp,
+    /// `iat`, seconds.
+    pub issued_at: Timestamp,
+}
+
+/// A verified access token.
+#[derive(Clone, Debug)]
+pub struct AccessToken {
+    /// The session claims.
+    pub claims: AccessClaims,
+    /// The complete payload, custom claims included.
+    pub payload: Map<String, Value>,
+}
+
+impl AccessToken {
+    /// The session's handle, if the token is one that we issued.
+    #[must_use]
+    pub fn handle(&self) -> Option<SessionHandle> {
+        self.claims.session_handle.parse().ok()
+    }
+}
+
+/// A freshly signed access token and what it says.
+#[derive(Clone)]
+pub struct MintedAccessToken {
+    /// The JWT; a bearer credential, so not printable.
+    pub token: String,
+    /// The complete payload, for the front token.
+    pub payload: Map<String, Value>,
+    /// When it expires.
+    pub expires_at: Timestamp,
+}
+
+impl std::fmt::Debug for MintedAccessToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MintedAccessToken")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What goes into an access token.
+#[derive(Clone, Debug)]
+pub struct AccessTokenInput<'a> {
+    /// Whom the session signs in.
+    pub user_id: &'a UserId,
+    /// The login method's own id of the user.
+    pub recipe_user_id: &'a UserId,
+    /// The tenant.
+    pub tenant_id: &'a TenantId,
+    /// The session.
+    pub handle: &'a SessionHandle,
+    /// Custom claims; reserved names among them are ignored.
+    pub custom: &'a Map<String, Value>,
+    /// Hash of the refresh token issued with it.
+    pub refresh_token_hash: &'a str,
+    /// The anti-CSRF token issued with it.
+    pub anti_csrf_token: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct MintedHeader<'a> {
+    alg: &'static str,
+    typ: &'static str,
+    kid: &'a str,
+    version: &'static str,
+}
+
+/// The signing key refused to sign.
+#[derive(Debug, thiserror::Error)]
+#[error("signing an access token failed")]
+pub struct SigningFailed;
+
+impl AccessTokenInput<'_> {
+    /// Signs a token that is valid from `now` for `ttl`, both floored to whole seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningFailed`] if the library refuses; a bug or a broken key.
+    pub fn sign(
+        &self,
+        key: &SigningKey,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> Result<MintedAccessToken, SigningFailed> {
+        let expires_at = Timestamp::from_secs(now.plus(ttl).as_secs());
+        let payload = self.payload(now, expires_at);
+        let header = MintedHeader {
+            alg: key.signing_algorithm().name(),
+            typ: "JWT",
+            kid: key.key_id().as_str(),
+            version: VERSION,
+        };
+        let encode = |json: Result<Vec<u8>, _>| json.map(|json| URL_SAFE_NO_PAD.encode(json));
+        let (Ok(header), Ok(claims)) = (
+            encode(serde_json::to_vec(&header)),
+            encode(serde_json::to_vec(&payload)),
+        ) else {
+            return Err(SigningFailed);
+        };
+        let message = format!("{header}.{claims}");
+        let signature = key
+            .try_sign(message.as_bytes())
+            .map_err(|_| SigningFailed)?;
+        let token = format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature));
+        Ok(MintedAccessToken {
+            token,
+            payload,
+            expires_at,
+        })
+    }
+
+    fn payload(&self, now: Timestamp, expires_at: Timestamp) -> Map<String, Value> {
+        let mut payload = self.custom.clone();
+        for name in RESERVED_CLAIMS {
+            payload.remove(name);
+        }
+        payload.extend([
+            ("sub".to_owned(), self.user_id.as_str().into()),
+            ("rsub".to_owned(), self.recipe_user_id.as_str().into()),
+            ("tId".to_owned(), self.tenant_id.as_str().into()),
+            ("sessionHandle".to_owned(), self.handle.to_string().into()),
+            (
+                "refreshTokenHash1".to_owned(),
+                self.refresh_token_hash.into(),
+            ),
+            // Refresh rotates at once, so there is never a parent to promote (contract §5.8).
+            ("parentRefreshTokenHash1".to_owned(), Value::Null),
+            ("antiCsrfToken".to_owned(), self.anti_csrf_token.into()),
+            ("iat".to_owned(), now.as_secs().into()),
+            ("exp".to_owned(), expires_at.as_secs().into()),
+        ]);
+        payload
+    }
+}
+
+/// Why a token of ours is not accepted. All of them mean: refresh, and nothing is cleared.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum TokenError {
+    /// No published key has this id.
+    #[error("unknown signing key")]
+    UnknownKey,
+    /// The header names another algorithm than the key has.
+    #[error("the algorithm is not the key's")]
+    WrongAlgorithm,
+    /// The header demands an extension that we do not know (RFC 7515 §4.1.11).
+    #[error("critical header extension")]
+    CriticalExtension,
+    /// The signature does not hold.
+    #[error("wrong signature")]
+    BadSignature,
+    /// `exp` is not in the future.
+    #[error("expired at {0}")]
+    Expired(Timestamp),
+    /// `nbf` is in the future.
+    #[error("not valid before {0}")]
+    NotYetValid(Timestamp),
+    /// A static key signed where dynamic ones are required, or the reverse.
+    #[error("signed by a key of the other kind")]
+    WrongKeyKind,
+}
+
+/// A text that has the form of our access tokens; nothing in it is to be believed yet.
+#[derive(Clone, Debug)]
+pub struct UnverifiedAccessToken<'a> {
+    key_id: KeyId,
+    algorithm: String,
+    has_critical_extension: bool,
+    message: &'a str,
+    signature: &'a str,
+    payload: Map<String, Value>,
+    claims: AccessClaims,
+    not_before: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: Option<String>,
+    typ: Option<String>,
+    kid: Option<String>,
+    #[serde(default = "version_when_absent")]
+    version: Option<String>,
+    crit: Option<Value>,
+}
+
+/// Tokens without the member are version 3 (contract §5.3).
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "serde needs the field's type; null stays None"
+)]
+fn version_when_absent() -> Option<String> {
+    Some("3".to_owned())
+}
+
+impl<'a> UnverifiedAccessToken<'a> {
+    /// Whether the text is one of our tokens: three parts, a known header, the session claims.
+    ///
+    /// `None` means "not ours": such a token is as good as absent. Source: contract §5.3, §5.4, with
+    /// a limit of [`MAX_LEN`] bytes before anything is parsed.
+    #[must_use]
+    pub fn parse(text: &'a str) -> Option<Self> {
+        if text.len() > MAX_LEN {
+            return None;
+        }
+        let (message, signature) = text.rsplit_once('.')?;
+        let (header, payload) = message.split_once('.')?;
+        if payload.contains('.') {
+            return None;
+        }
+        let header: Header = decode_json(header)?;
+        let version: u32 = header.version?.parse().ok()?;
+        if version < 3 || header.typ? != "JWT" {
+            return None;
+        }
+        let payload: Map<String, Value> = decode_json(payload)?;
+        let claims = session_claims(&payload, version)?;
+        let not_before = match payload.get("nbf") {
+            None => None,
+            Some(nbf) => Some(seconds(nbf)?),
+        };
+        Some(Self {
+            key_id: KeyId::new(header.kid?),
+            algorithm: header.alg?,
+            has_critical_extension: header.crit.is_some(),
+            message,
+            signature,
+            payload,
+            claims,
+            not_before,
+        })
+    }
+
+    /// The `kid` it names: which key to fetch.
+    #[must_use]
+    pub fn unverified_key_id(&self) -> &KeyId {
+        &self.key_id
+    }
+
+    /// Checks signature, time and kind of key, in this order (contract §5.5).
+    ///
+    /// `now` is the verifier's clock; there is no leeway, and a token is expired in the second of
+    /// its `exp`. `dynamic_keys` is the kind of key that is configured.
+    ///
+    /// # Errors
+    ///
+    /// The first [`TokenError`] that applies.
+    pub fn verify(
+        self,
+        keys: &VerifyingKeySet,
+        now: Timestamp,
+        dynamic_keys: bool,
+    ) -> Result<AccessToken, TokenError> {
+        if self.has_critical_extension {
+            return Err(TokenError::CriticalExtension);
+        }
+        let key = keys
+            .find(self.key_id.as_str())
+            .ok_or(TokenError::UnknownKey)?;
+        if SigningAlgorithm::from_name(&self.algorithm) != Some(key.signing_algorithm()) {
+            return Err(TokenError::WrongAlgorithm);
+        }
+        let signature = URL_SAFE_NO_PAD
+            .decode(self.signature)
+            .map_err(|_| TokenError::BadSignature)?;
+        let verifier: &dyn JwtVerifier = key;
+        verifier
+            .verify(self.message.as_bytes(), &signature)
+            .map_err(|_| TokenError::BadSignature)?;
+        if self.claims.expires_at.as_secs() <= now.as_secs() {
+            return Err(TokenError::Expired(self.claims.expires_at));
+        }
+        match self.not_before {
+            Some(not_before) if not_before.as_secs() > now.as_secs() => {
+                return Err(TokenError::NotYetValid(not_before));
+            }
+            Some(_) | None => {}
+        }
+        if self.key_id.is_dynamic() != dynamic_keys {
+            return Err(TokenError::WrongKeyKind);
+        }
+        Ok(AccessToken {
+            claims: self.claims,
+            payload: self.payload,
+        })
+    }
+}
+
+fn decode_json<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+}
+
+/// The session claims, if all that the version requires are there with the right type.
+fn session_claims(payload: &Map<String, Value>, version: u32) -> Option<AccessClaims> {
+    // `stt` marks tokens that are not session tokens (contract §5.2).
+    if payload
+        .get("stt")
+        .is_some_and(|stt| stt.as_f64() != Some(0.0))
+    {
+        return None;
+    }
+    let text = |name: &str| {
+        payload
+            .get(name)?
+            .as_str()
+            .map(|text| text.trim().to_owned())
+    };
+    let user_id = UserId::new(text("sub")?);
+    let recipe_user_id = match version {
+        3 | 4 => text("rsub").map_or_else(|| user_id.clone(), UserId::new),
+        _ => UserId::new(text("rsub")?),
+    };
+    let tenant_id = match version {
+        3 => text("tId").map_or_else(TenantId::public, TenantId::new),
+        _ => TenantId::new(text("tId")?),
+    };
+    Some(AccessClaims {
+        user_id,
+        recipe_user_id,
+        tenant_id,
+        session_handle: text("sessionHandle")?,
+        refresh_token_hash: text("refreshTokenHash1")?,
+        anti_csrf_token: text("antiCsrfToken"),
+        expires_at: seconds(payload.get("exp")?)?,
+        issued_at: seconds(payload.get("iat")?)?,
+    })
+}
+
+/// A `NumericDate` (RFC 7519 §2) in whole seconds, rounded down.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the range is checked in the line before"
+)]
+fn seconds(value: &Value) -> Option<Timestamp> {
+    /// The last instant of year 9999: later dates are nonsense and would only test arithmetic.
+    const MAX: f64 = 253_402_300_799.0;
+    let number = value
+        .as_f64()
+        .filter(|number| (0.0..=MAX).contains(number))?;
+    Some(Timestamp::from_secs(number as u64))
+}

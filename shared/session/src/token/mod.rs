@@ -1,0 +1,13 @@
+//! Claims into bytes and back. Given keys, `now` and input; fetches nothing.
+
+pub mod access;
+pub mod front;
+pub mod jwks;
+pub mod key;
+pub mod refresh;
+
+pub use access::{AccessClaims, AccessToken, TokenError, UnverifiedAccessToken};
+pub use front::front_token;
+pub use jwks::VerifyingKeySet;
+pub use key::{SigningKey, VerifyingKey};
+pub use refresh::{MasterKey, MasterKeys, RefreshToken, UnverifiedRefreshToken};

@@ -1,0 +1,55 @@
+//! KEYS THAT ARE PUBLIC AND WORTHLESS. Everybody can read them here: never use them for anything else.
+
+use jsonwebtoken::jwk::JwkSet;
+use session::model::KeyId;
+use session::store::{StoredKeys, StoredMasterKey, StoredSigningKey};
+use session::token::key::SigningAlgorithm;
+use session::token::{MasterKey, MasterKeys, SigningKey};
+
+const DYNAMIC: &[u8] = include_bytes!("../keys/dynamic.pkcs8.der");
+const STATIC: &[u8] = include_bytes!("../keys/static.pkcs8.der");
+const FOREIGN: &[u8] = include_bytes!("../keys/foreign.pkcs8.der");
+
+/// The `kid` of [`dynamic`].
+pub const DYNAMIC_ID: &str = "d-1700000000000";
+/// The `kid` of [`fixed`].
+pub const STATIC_ID: &str = "s-test";
+
+const MASTER_SECRET: [u8; MasterKey::SECRET_LEN] = [7; MasterKey::SECRET_LEN];
+
+fn rsa(key_id: &str, pkcs8: &[u8]) -> SigningKey {
+    SigningKey::from_pkcs8(KeyId::new(key_id), SigningAlgorithm::Rs256, pkcs8).unwrap()
+}
+
+/// The dynamic signing key of every test stack.
+pub fn dynamic() -> SigningKey {
+    rsa(DYNAMIC_ID, DYNAMIC)
+}
+
+/// The static signing key of every test stack.
+pub fn fixed() -> SigningKey {
+    rsa(STATIC_ID, STATIC)
+}
+
+/// A key that is in no published set, under the `kid` of the caller's choice.
+pub fn foreign(key_id: &str) -> SigningKey {
+    rsa(key_id, FOREIGN)
+}
+
+/// The master keys of every test stack.
+pub fn master() -> MasterKeys {
+    MasterKeys::new(MasterKey::new(1, &MASTER_SECRET), Vec::new())
+}
+
+/// What a test stack's table of keys holds.
+pub fn stored() -> (StoredKeys, JwkSet) {
+    let stored = |id: &str, pkcs8| StoredSigningKey::new(KeyId::new(id), "RS256", pkcs8);
+    let private = StoredKeys {
+        signing: vec![stored(DYNAMIC_ID, DYNAMIC), stored(STATIC_ID, STATIC)],
+        master: vec![StoredMasterKey::new(1, &MASTER_SECRET)],
+    };
+    let public = JwkSet {
+        keys: vec![dynamic().public_jwk(), fixed().public_jwk()],
+    };
+    (private, public)
+}

@@ -1,0 +1,11 @@
+//! What tests share: a manual clock, keys that are public and worthless, a wire that counts and
+//! fails, and a whole stack to send requests to. Never shipped.
+
+pub mod clock;
+pub mod harness;
+pub mod keys;
+pub mod wire;
+
+pub use clock::ManualClock;
+pub use harness::Harness;
+pub use wire::{Call, Fault, Wire};

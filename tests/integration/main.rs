@@ -1,0 +1,3 @@
+//! Tests of the whole stack, a module per concern.
+
+mod budgets;
