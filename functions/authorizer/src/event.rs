@@ -46,9 +46,7 @@ impl Event {
         let cookies = self.cookies.unwrap_or_default();
         for (name, value) in self.headers.unwrap_or_default() {
             let name = HeaderName::from_bytes(name.as_bytes()).ok();
-            let value = value
-                .as_str()
-                .and_then(|text| HeaderValue::from_str(text).ok());
+            let value = value.as_str().and_then(|text| HeaderValue::from_str(text).ok());
             let (Some(name), Some(value)) = (name, value) else {
                 continue;
             };

@@ -73,9 +73,7 @@ pub async fn handle<S: PublicKeyReader>(
     match verify(sessions, &request, VerifyOptions::default(), clock.now()).await {
         Ok(Some(verified)) => Ok(allow(verified.token)),
         Ok(None) | Err(SessionError::NoToken | SessionError::TryRefresh(_)) => {
-            Ok(Answer::Unauthorized {
-                error_message: "Unauthorized",
-            })
+            Ok(Answer::Unauthorized { error_message: "Unauthorized" })
         }
         Err(fault) => Err(Refusal::Fault(fault)),
     }
@@ -90,10 +88,7 @@ fn allow(token: AccessToken) -> Answer {
         session_handle: claims.session_handle,
         access_token_payload: serde_json::Value::Object(payload).to_string(),
     };
-    Answer::Allow {
-        is_authorized: true,
-        context,
-    }
+    Answer::Allow { is_authorized: true, context }
 }
 
 /// Stable names, because alarms match on them.
@@ -103,9 +98,6 @@ impl From<Refusal> for Diagnostic {
             Refusal::UnrecognisedEvent => ("UnrecognisedEvent", "unrecognised event".to_owned()),
             Refusal::Fault(error) => ("AuthorizerFault", error.to_string()),
         };
-        Self {
-            error_type: error_type.to_owned(),
-            error_message,
-        }
+        Self { error_type: error_type.to_owned(), error_message }
     }
 }

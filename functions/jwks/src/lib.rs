@@ -1,7 +1,5 @@
 //! `GET {base}/jwt/jwks.json` and `GET {base}/.well-known/openid-configuration`: what verifiers read.
 
-use std::convert::Infallible;
-
 use http::Method;
 use lambda_http::{Body, Request, Response};
 use session::Sessions;
@@ -10,15 +8,11 @@ use session::model::Clock;
 use session::store::PublicKeyReader;
 
 /// Answers one request; what can go wrong is a response too.
-///
-/// # Errors
-///
-/// Never.
 pub async fn handle<S: PublicKeyReader>(
     sessions: &Sessions<S>,
     clock: &impl Clock,
     request: Request,
-) -> Result<Response<Body>, Infallible> {
+) -> Response<Body> {
     let is = |path| is_endpoint(sessions.config(), &request, &Method::GET, path);
     let response = if is("/jwt/jwks.json") {
         jwks(sessions, clock.now()).await
@@ -27,5 +21,5 @@ pub async fn handle<S: PublicKeyReader>(
     } else {
         not_found()
     };
-    Ok(response.map(Body::from))
+    response.map(Body::from)
 }

@@ -1,5 +1,7 @@
 //! The `jwks` function.
 
+use std::convert::Infallible;
+
 use bootstrap::SystemClock;
 use lambda_http::{Error, run, service_fn};
 
@@ -7,8 +9,8 @@ use lambda_http::{Error, run, service_fn};
 async fn main() -> Result<(), Error> {
     bootstrap::init_tracing();
     let sessions = bootstrap::sessions().await?;
-    run(service_fn(|request| {
-        jwks::handle(&sessions, &SystemClock, request)
-    }))
-    .await
+    let handler = async |request| -> Result<_, Infallible> {
+        Ok(jwks::handle(&sessions, &SystemClock, request).await)
+    };
+    run(service_fn(handler)).await
 }

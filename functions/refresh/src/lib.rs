@@ -1,7 +1,5 @@
 //! `POST {base}/session/refresh`: exchanges a refresh token for a pair.
 
-use std::convert::Infallible;
-
 use bootstrap::metrics;
 use http::Method;
 use lambda_http::request::RequestContext;
@@ -13,30 +11,21 @@ use session::store::{PrivateKeyReader, SessionRefresher};
 use session::{SessionError, Sessions};
 
 /// Answers one request; what can go wrong is a response too.
-///
-/// # Errors
-///
-/// Never.
 pub async fn handle<S: SessionRefresher + PrivateKeyReader>(
     sessions: &Sessions<S>,
     clock: &impl Clock,
     request: Request,
-) -> Result<Response<Body>, Infallible> {
+) -> Response<Body> {
     let now = clock.now();
-    if !is_endpoint(
-        sessions.config(),
-        &request,
-        &Method::POST,
-        "/session/refresh",
-    ) {
-        return Ok(not_found().map(Body::from));
+    if !is_endpoint(sessions.config(), &request, &Method::POST, "/session/refresh") {
+        return not_found().map(Body::from);
     }
     let used_by = caller(&request);
     let (response, outcome) = session::http::refresh(sessions, &request, &used_by, now).await;
     if let Some(metric) = metric(&outcome) {
         metrics::count(metric, now);
     }
-    Ok(response.map(Body::from))
+    response.map(Body::from)
 }
 
 fn caller(request: &Request) -> DeviceContext {

@@ -1,5 +1,7 @@
 //! The `refresh` function.
 
+use std::convert::Infallible;
+
 use bootstrap::SystemClock;
 use lambda_http::{Error, run, service_fn};
 
@@ -7,8 +9,8 @@ use lambda_http::{Error, run, service_fn};
 async fn main() -> Result<(), Error> {
     bootstrap::init_tracing();
     let sessions = bootstrap::sessions().await?;
-    run(service_fn(|request| {
-        refresh::handle(&sessions, &SystemClock, request)
-    }))
-    .await
+    let handler = async |request| -> Result<_, Infallible> {
+        Ok(refresh::handle(&sessions, &SystemClock, request).await)
+    };
+    run(service_fn(handler)).await
 }

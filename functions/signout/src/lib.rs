@@ -1,7 +1,5 @@
 //! `POST {base}/signout`: ends the session of the caller's access token.
 
-use std::convert::Infallible;
-
 use bootstrap::metrics;
 use http::Method;
 use lambda_http::{Body, Request, Response};
@@ -11,22 +9,18 @@ use session::model::Clock;
 use session::store::{PublicKeyReader, SessionRevoker};
 
 /// Answers one request; what can go wrong is a response too.
-///
-/// # Errors
-///
-/// Never.
 pub async fn handle<S: SessionRevoker + PublicKeyReader>(
     sessions: &Sessions<S>,
     clock: &impl Clock,
     request: Request,
-) -> Result<Response<Body>, Infallible> {
+) -> Response<Body> {
     let now = clock.now();
     if !is_endpoint(sessions.config(), &request, &Method::POST, "/signout") {
-        return Ok(not_found().map(Body::from));
+        return not_found().map(Body::from);
     }
     let (response, outcome) = sign_out(sessions, &request, now).await;
     if outcome.is_ok() {
         metrics::count("Revoked", now);
     }
-    Ok(response.map(Body::from))
+    response.map(Body::from)
 }

@@ -13,22 +13,10 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 const LAMBDA_TRUST_BUNDLE: &str = "/etc/pki/tls/certs/ca-bundle.crt";
 
 /// A `DynamoDB` client for the region and credentials of the environment.
-///
-/// Three attempts within two seconds, each at most 800 ms: a hung connection costs one attempt, and
-/// repeating a write is safe because every write is conditional.
 pub async fn dynamodb_client() -> Client {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_millis(250))
-        .operation_attempt_timeout(Duration::from_millis(800))
-        .operation_timeout(Duration::from_secs(2))
-        .build();
-    // The default first back-off of up to 1 s would use up the operation's time.
-    let retries = RetryConfig::standard()
-        .with_max_attempts(3)
-        .with_initial_backoff(Duration::from_millis(25));
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .timeout_config(timeouts)
-        .retry_config(retries);
+        .timeout_config(timeouts())
+        .retry_config(retries());
     if let Some(trust) = one_bundle() {
         let tls = TlsContext::builder().with_trust_store(trust).build();
         if let Ok(tls) = tls {
@@ -40,6 +28,23 @@ pub async fn dynamodb_client() -> Client {
         }
     }
     Client::new(&loader.load().await)
+}
+
+/// An operation takes 2 s at most, an attempt 800 ms: all below what any gateway waits for.
+#[must_use]
+pub fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_millis(250))
+        .operation_attempt_timeout(Duration::from_millis(800))
+        .operation_timeout(Duration::from_secs(2))
+        .build()
+}
+
+/// Three attempts, which is safe because every write is conditional. The SDK's default first back-off
+/// of up to 1 s would use up the operation's time.
+#[must_use]
+pub fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(25))
 }
 
 /// The platform's bundle alone: by default the client also parses every file of the certificate

@@ -13,7 +13,7 @@ use session::model::{Clock, Timestamp};
 use session::store::DynamoDb;
 use session::{SessionConfig, Sessions};
 
-pub use self::aws::dynamodb_client;
+pub use self::aws::{dynamodb_client, retries, timeouts};
 
 /// Names of the variables that say where the tables are.
 pub const TABLE_VARIABLES: [&str; 2] = ["SESSIONS_TABLE", "KEYS_TABLE"];
@@ -34,19 +34,15 @@ pub async fn sessions() -> Result<Sessions<DynamoDb>, ConfigError> {
     let mut problems = Vec::new();
     for (name, value) in [&sessions_table, &keys_table] {
         if value.is_none() {
-            problems.push(format!(
-                "{name} is missing: set it to the name of the table"
-            ));
+            problems.push(format!("{name} is missing: set it to the name of the table"));
         }
     }
-    let config = SessionConfig::from_lookup(variable)
-        .map_err(|error| problems.extend(error.problems))
-        .ok();
+    let config =
+        SessionConfig::from_lookup(variable).map_err(|error| problems.extend(error.problems)).ok();
     match (config, sessions_table.1, keys_table.1, problems.is_empty()) {
-        (Some(config), Some(sessions), Some(keys), true) => Ok(Sessions::new(
-            config,
-            DynamoDb::new(dynamodb_client().await, sessions, keys),
-        )),
+        (Some(config), Some(sessions), Some(keys), true) => {
+            Ok(Sessions::new(config, DynamoDb::new(dynamodb_client().await, sessions, keys)))
+        }
         _ => Err(ConfigError { problems }),
     }
 }
@@ -56,14 +52,9 @@ pub async fn sessions() -> Result<Sessions<DynamoDb>, ConfigError> {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is where the real clock enters"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is where the real clock enters")]
     fn now(&self) -> Timestamp {
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO);
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
     }
 }
@@ -74,12 +65,7 @@ pub fn system_rng() -> impl rand_core::CryptoRng + Send {
     rand_core::UnwrapErr(getrandom::SysRng)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is where the environment enters"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is where the environment enters")]
 fn variable(name: &str) -> Option<String> {
-    std::env::var(name)
-        .ok()
-        .filter(|value| !value.trim().is_empty())
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }

@@ -306,8 +306,9 @@ async function start() {
 
   $("app").hidden = false;
   settings = await (await network("/example/settings")).json();
-  setText("timings", `Access tokens live ${settings.accessTokenTtlSeconds} s here. ` +
-    "Start with --access-token-ttl 10 --refresh-flight 2 to see expiry and theft within seconds.");
+  const hint = "Start with --access-token-ttl 10 --refresh-flight 2 to see expiry and theft within seconds.";
+  const ttl = settings.accessTokenTtlSeconds;
+  setText("timings", `Access tokens live ${ttl} s here. ${ttl > 60 ? hint : ""}`);
   setText("window-hint", `For ${settings.reuseWindowSeconds} s after a token is replaced, the old one gets the same ` +
     "successor: a second tab or a lost answer never signs anyone out. The story waits for this window to close.");
 

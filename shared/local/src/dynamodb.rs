@@ -5,10 +5,12 @@ use std::path::Path;
 use anyhow::Context as _;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
     TimeToLiveSpecification,
 };
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -53,9 +55,7 @@ impl Embedded {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("making the folder {}", folder.display()))?;
         let file = folder.join("dynamodb.sqlite");
-        let path = file
-            .to_str()
-            .context("the data folder's name is not UTF-8")?;
+        let path = file.to_str().context("the data folder's name is not UTF-8")?;
         let database =
             Database::new(path).with_context(|| format!("opening {}", file.display()))?;
         // Housekeeping that AWS does in the background.
@@ -88,9 +88,7 @@ impl Embedded {
             "TransactWriteItems" => call(body, |request| db.transact_write_items(request)),
             "UpdateItem" => call(body, |request| db.update_item(request)),
             "UpdateTimeToLive" => call(body, |request| db.update_time_to_live(request)),
-            _ => Err(DynoxideError::ValidationException(format!(
-                "{operation} is not wired"
-            ))),
+            _ => Err(DynoxideError::ValidationException(format!("{operation} is not wired"))),
         };
         match result {
             Ok(body) => (200, body),
@@ -138,7 +136,8 @@ impl HttpClient for Embedded {
     }
 }
 
-/// An SDK client whose requests go to `http` instead of to AWS.
+/// An SDK client whose requests go to `http` instead of to AWS; retries and time-outs are those that
+/// ship.
 pub fn client(http: impl HttpClient + 'static) -> Client {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -146,6 +145,9 @@ pub fn client(http: impl HttpClient + 'static) -> Client {
         .credentials_provider(Credentials::for_tests())
         .endpoint_url("http://embedded.invalid")
         .http_client(http)
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .retry_config(bootstrap::retries())
+        .timeout_config(bootstrap::timeouts())
         .build();
     Client::from_conf(config)
 }
@@ -162,34 +164,21 @@ pub fn store(client: Client) -> DynamoDb {
 ///
 /// If the engine refuses.
 pub async fn create_tables(client: &Client) -> anyhow::Result<()> {
-    create_table(
-        client,
-        SESSIONS_TABLE,
-        &[("pk", KeyType::Hash), ("sk", KeyType::Range)],
-    )
-    .await?;
+    create_table(client, SESSIONS_TABLE, &[("pk", KeyType::Hash), ("sk", KeyType::Range)]).await?;
     create_table(client, KEYS_TABLE, &[("pk", KeyType::Hash)]).await
 }
 
 async fn create_table(client: &Client, name: &str, keys: &[(&str, KeyType)]) -> anyhow::Result<()> {
-    let mut request = client
-        .create_table()
-        .table_name(name)
-        .billing_mode(BillingMode::PayPerRequest);
+    let mut request =
+        client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
     for (key, kind) in keys {
         let text = ScalarAttributeType::S;
         request = request
             .attribute_definitions(
-                AttributeDefinition::builder()
-                    .attribute_name(*key)
-                    .attribute_type(text)
-                    .build()?,
+                AttributeDefinition::builder().attribute_name(*key).attribute_type(text).build()?,
             )
             .key_schema(
-                KeySchemaElement::builder()
-                    .attribute_name(*key)
-                    .key_type(kind.clone())
-                    .build()?,
+                KeySchemaElement::builder().attribute_name(*key).key_type(kind.clone()).build()?,
             );
     }
     match request.send().await {
@@ -197,17 +186,14 @@ async fn create_table(client: &Client, name: &str, keys: &[(&str, KeyType)]) -> 
         Err(error)
             if error
                 .as_service_error()
-                .is_some_and(|e| e.is_resource_in_use_exception()) =>
+                .is_some_and(CreateTableError::is_resource_in_use_exception) =>
         {
             return Ok(());
         }
         Err(error) => return Err(error).with_context(|| format!("making the table {name}")),
     }
     if name == SESSIONS_TABLE {
-        let ttl = TimeToLiveSpecification::builder()
-            .attribute_name("ttl")
-            .enabled(true)
-            .build()?;
+        let ttl = TimeToLiveSpecification::builder().attribute_name("ttl").enabled(true).build()?;
         client
             .update_time_to_live()
             .table_name(name)

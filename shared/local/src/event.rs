@@ -91,10 +91,7 @@ impl Incoming<'_> {
                 event.insert("cookies".to_owned(), cookies.into());
             }
             if !self.path_parameters.is_empty() {
-                event.insert(
-                    "pathParameters".to_owned(),
-                    self.path_parameters.clone().into(),
-                );
+                event.insert("pathParameters".to_owned(), self.path_parameters.clone().into());
             }
         }
         event
@@ -112,14 +109,9 @@ fn split(headers: &HeaderMap) -> (Map<String, Value>, Vec<String>) {
     }
     let lines = headers.get_all(header::COOKIE).iter().map(text);
     let cookies = lines.flat_map(|line| {
-        line.split(';')
-            .map(|cookie| cookie.trim().to_owned())
-            .collect::<Vec<_>>()
+        line.split(';').map(|cookie| cookie.trim().to_owned()).collect::<Vec<_>>()
     });
-    (
-        joined,
-        cookies.filter(|cookie| !cookie.is_empty()).collect(),
-    )
+    (joined, cookies.filter(|cookie| !cookie.is_empty()).collect())
 }
 
 #[derive(Deserialize)]
@@ -153,7 +145,8 @@ pub(crate) fn response(answer: Value) -> Option<Response<Bytes>> {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
         let values = match value {
             Value::Array(values) => values.iter().filter_map(Value::as_str).collect(),
-            value => vec![value.as_str()?],
+            Value::String(value) => vec![value.as_str()],
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return None,
         };
         headers.insert(name, HeaderValue::from_str(&values.join(",")).ok()?);
     }

@@ -1,6 +1,5 @@
 //! An example application behind the authorizer: what a team would write on its own.
 
-use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{StatusCode, header};
@@ -13,7 +12,7 @@ use session::model::{Clock, DeviceContext, NewSession};
 use session::store::{KeyCreator, PrivateKeyReader, SessionCreator};
 use session::{SessionConfig, Sessions};
 
-type Answer = Result<Response<Body>, Infallible>;
+type Answer = Response<Body>;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,12 +35,8 @@ where
         return ok(json(StatusCode::BAD_REQUEST, &problem));
     };
     let mut new = NewSession::for_user(sign_in.user_id);
-    new.access_token_payload
-        .insert("role".to_owned(), "member".into());
-    let agent = request
-        .headers()
-        .get(header::USER_AGENT)
-        .and_then(|agent| agent.to_str().ok());
+    new.access_token_payload.insert("role".to_owned(), "member".into());
+    let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
     let used_by = DeviceContext::new(agent, None);
     let mut rng = bootstrap::system_rng();
     match create(sessions, &request, new, used_by, clock.now(), &mut rng).await {
@@ -55,12 +50,9 @@ where
 }
 
 /// `GET /api/me`: what the authorizer found out.
-pub(crate) async fn me(request: Request) -> Answer {
-    let context = authorizer_context(&request);
-    let payload = context
-        .get("accessTokenPayload")
-        .and_then(Value::as_str)
-        .unwrap_or("null");
+pub(crate) fn me(request: &Request) -> Answer {
+    let context = authorizer_context(request);
+    let payload = context.get("accessTokenPayload").and_then(Value::as_str).unwrap_or("null");
     let body = json!({
         "userId": context.get("userId"),
         "sessionHandle": context.get("sessionHandle"),
@@ -70,21 +62,18 @@ pub(crate) async fn me(request: Request) -> Answer {
 }
 
 /// `POST /api/like`: changes state, so cookies alone must not suffice where anti-CSRF is on.
-pub(crate) async fn like(likes: &AtomicU64) -> Answer {
+pub(crate) fn like(likes: &AtomicU64) -> Answer {
     let likes = likes.fetch_add(1, Ordering::Relaxed) + 1;
     ok(json(StatusCode::OK, &json!({ "likes": likes })))
 }
 
 /// `GET /api/public`: no session needed.
-pub(crate) async fn public() -> Answer {
-    ok(json(
-        StatusCode::OK,
-        &json!({ "message": "anybody may read this" }),
-    ))
+pub(crate) fn public() -> Answer {
+    ok(json(StatusCode::OK, &json!({ "message": "anybody may read this" })))
 }
 
 /// `GET /example/settings`: what the demo page explains its timings with.
-pub(crate) async fn settings(config: &SessionConfig) -> Answer {
+pub(crate) fn settings(config: &SessionConfig) -> Answer {
     let body = json!({
         "accessTokenTtlSeconds": config.access_token_ttl.as_secs(),
         "refreshFlightSeconds": config.refresh.flight().as_secs(),
@@ -95,30 +84,23 @@ pub(crate) async fn settings(config: &SessionConfig) -> Answer {
 
 /// `POST /auth/session/refresh/copy`: plays the thief that reads the token from the device. It lies
 /// below the refresh cookie's path, because browsers send the cookie nowhere else.
-pub(crate) async fn copy_refresh_token(request: Request) -> Answer {
+pub(crate) fn copy_refresh_token(request: &Request) -> Answer {
     let headers = request.headers();
-    let bearer = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
-    let cookies = headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|line| line.to_str().ok());
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let cookie = cookies
         .flat_map(|line| line.split(';'))
         .find_map(|cookie| cookie.trim().strip_prefix("sRefreshToken="));
-    match bearer.or(cookie) {
-        Some(token) => ok(json(StatusCode::OK, &json!({ "refreshToken": token }))),
-        None => {
-            let problem = json!({ "message": "there is no refresh token to copy: sign in first" });
-            ok(json(StatusCode::NOT_FOUND, &problem))
-        }
-    }
+    let Some(token) = bearer.or(cookie) else {
+        let problem = json!({ "message": "there is no refresh token to copy: sign in first" });
+        return ok(json(StatusCode::NOT_FOUND, &problem));
+    };
+    ok(json(StatusCode::OK, &json!({ "refreshToken": token })))
 }
 
 /// `GET /healthz`.
-pub(crate) async fn health() -> Answer {
+pub(crate) fn health() -> Answer {
     ok(json(StatusCode::OK, &json!({ "status": "OK" })))
 }
 
@@ -127,11 +109,9 @@ fn authorizer_context(request: &Request) -> serde_json::Map<String, Value> {
         return serde_json::Map::new();
     };
     let authorizer = context.authorizer.as_ref();
-    authorizer
-        .map(|authorizer| authorizer.fields.clone().into_iter().collect())
-        .unwrap_or_default()
+    authorizer.map(|authorizer| authorizer.fields.clone().into_iter().collect()).unwrap_or_default()
 }
 
 fn ok(response: session::http::Response) -> Answer {
-    Ok(response.map(Body::from))
+    response.map(Body::from)
 }

@@ -46,7 +46,7 @@ impl Function {
     pub fn http<F, R>(handler: F) -> Self
     where
         F: Fn(Request) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
+        R: Future<Output = Response<Body>> + Send + 'static,
     {
         let handler = Arc::new(handler);
         Self(Arc::new(move |event| {
@@ -54,11 +54,12 @@ impl Function {
             Box::pin(async move {
                 let event: LambdaRequest =
                     serde_json::from_value(event).map_err(|error| fault(&error))?;
-                let mut adapter = Adapter::from(service_fn(move |request| handler(request)));
-                let answer = adapter
-                    .call(LambdaEvent::new(event, Context::default()))
-                    .await;
-                let Ok(answer) = answer;
+                let service = service_fn(move |request| {
+                    let handler = Arc::clone(&handler);
+                    async move { Ok::<_, Infallible>(handler(request).await) }
+                });
+                let event = LambdaEvent::new(event, Context::default());
+                let Ok(answer) = Adapter::from(service).call(event).await;
                 serde_json::to_value(answer).map_err(|error| fault(&error))
             })
         }))
@@ -84,8 +85,5 @@ impl std::fmt::Debug for Function {
 }
 
 fn fault(error: &dyn std::error::Error) -> Diagnostic {
-    Diagnostic {
-        error_type: "Runtime".to_owned(),
-        error_message: error.to_string(),
-    }
+    Diagnostic { error_type: "Runtime".to_owned(), error_message: error.to_string() }
 }

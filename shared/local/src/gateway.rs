@@ -60,26 +60,14 @@ impl Gateway {
     /// A gateway without routes.
     #[must_use]
     pub fn new(authorizer: Function, cors: Option<Cors>) -> Self {
-        Self {
-            routes: matchit::Router::new(),
-            pending: HashMap::new(),
-            authorizer,
-            cors,
-        }
+        Self { routes: matchit::Router::new(), pending: HashMap::new(), authorizer, cors }
     }
 
     /// Adds a route; `path` may contain `{parameters}`.
     #[must_use]
     pub fn route(mut self, method: Method, path: &str, access: Access, to: &Function) -> Self {
-        let route = Route {
-            key: format!("{method} {path}"),
-            access,
-            function: to.clone(),
-        };
-        self.pending
-            .entry(path.to_owned())
-            .or_default()
-            .insert(method, route);
+        let route = Route { key: format!("{method} {path}"), access, function: to.clone() };
+        self.pending.entry(path.to_owned()).or_default().insert(method, route);
         self
     }
 
@@ -100,9 +88,7 @@ impl Gateway {
         let origin = request.headers().get(header::ORIGIN).cloned();
         if let Some(cors) = &self.cors
             && request.method() == Method::OPTIONS
-            && request
-                .headers()
-                .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+            && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
         {
             let mut response = Response::new(Bytes::new());
             *response.status_mut() = StatusCode::NO_CONTENT;
@@ -127,21 +113,14 @@ impl Gateway {
             return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
         }
         let path = request.uri().path();
-        let path = if path.len() > 1 {
-            path.strip_suffix('/').unwrap_or(path)
-        } else {
-            path
-        };
+        let path = if path.len() > 1 { path.strip_suffix('/').unwrap_or(path) } else { path };
         let Ok(found) = self.routes.at(path) else {
             return not_found();
         };
         let Some(route) = found.value.get(request.method()) else {
             return not_found();
         };
-        let parameters = found
-            .params
-            .iter()
-            .map(|(name, value)| (name.to_owned(), value.into()));
+        let parameters = found.params.iter().map(|(name, value)| (name.to_owned(), value.into()));
         let incoming = Incoming {
             request,
             route_key: &route.key,
@@ -154,14 +133,11 @@ impl Gateway {
                 let verdict = self.authorizer.invoke(incoming.authorizer_event()).await;
                 match authorize(verdict) {
                     Ok(context) => Some(context),
-                    Err(refusal) => return refusal,
+                    Err(refusal) => return *refusal,
                 }
             }
         };
-        let answer = route
-            .function
-            .invoke(incoming.integration_event(context.as_ref()))
-            .await;
+        let answer = route.function.invoke(incoming.integration_event(context.as_ref())).await;
         match answer.map(event::response) {
             Ok(Some(response)) => response,
             Ok(None) => fault("the function's answer is malformed"),
@@ -180,11 +156,7 @@ impl Cors {
             headers.remove(name);
         }
         let Some(origin) = origin else { return };
-        if !self
-            .allowed_origins
-            .iter()
-            .any(|allowed| allowed.as_bytes() == origin.as_bytes())
-        {
+        if !self.allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()) {
             return;
         }
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
@@ -201,28 +173,26 @@ impl Cors {
 }
 
 /// What the gateway makes of the authorizer's answer: go on with a context, or the client's answer.
-fn authorize(verdict: Invoked) -> Result<Value, Response<Bytes>> {
-    let unauthorized = || message(StatusCode::UNAUTHORIZED, "Unauthorized");
+fn authorize(verdict: Invoked) -> Result<Value, Box<Response<Bytes>>> {
+    let unauthorized = || Box::new(message(StatusCode::UNAUTHORIZED, "Unauthorized"));
     match verdict {
         Ok(answer) => match answer.get("isAuthorized") {
             Some(Value::Bool(true)) => Ok(answer.get("context").cloned().unwrap_or_default()),
-            Some(Value::Bool(false)) => Err(message(StatusCode::FORBIDDEN, "Forbidden")),
+            Some(Value::Bool(false)) => Err(Box::new(message(StatusCode::FORBIDDEN, "Forbidden"))),
             None if answer.get("errorMessage") == Some(&json!("Unauthorized")) => {
                 Err(unauthorized())
             }
-            Some(_) | None => Err(fault("the authorizer's answer is malformed")),
+            Some(_) | None => Err(Box::new(fault("the authorizer's answer is malformed"))),
         },
         Err(error) if error.error_message == "Unauthorized" => Err(unauthorized()),
-        Err(error) => Err(fault(&error.error_message)),
+        Err(error) => Err(Box::new(fault(&error.error_message))),
     }
 }
 
 fn header_bytes(request: &Request<Bytes>) -> usize {
     let line = request.method().as_str().len() + request.uri().to_string().len() + 12;
-    let headers = request
-        .headers()
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let headers =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     line + headers.sum::<usize>()
 }
 

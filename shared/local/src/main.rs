@@ -76,17 +76,13 @@ async fn main() -> anyhow::Result<()> {
         Some(folder) => Embedded::in_folder(folder)?,
         None => Embedded::in_memory()?,
     };
-    let cors = Cors {
-        allowed_origins: vec![config.website_domain.to_string()],
-    };
+    let cors = Cors { allowed_origins: vec![config.website_domain.to_string()] };
     let clock = Arc::new(SystemClock);
     let stack = Arc::new(Stack::start(&config, client(engine), clock, Some(cors)).await?);
 
     greet(&url, &arguments);
     let app = Router::new().fallback(answer).with_state(stack);
-    axum::serve(listener, app)
-        .with_graceful_shutdown(interrupted())
-        .await?;
+    axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
     Ok(())
 }
 
@@ -122,10 +118,7 @@ async fn interrupted() {
     }
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "this is a command line tool talking to its user"
-)]
+#[expect(clippy::print_stdout, reason = "this is a command line tool talking to its user")]
 fn greet(url: &str, arguments: &Arguments) {
     println!("Sesam runs at {url}\n");
     if Stack::has_page_bundle() {

@@ -26,18 +26,9 @@ pub(crate) fn file(request: &Request<Bytes>) -> Option<Response<Bytes>> {
         return None;
     }
     let (kind, body) = match request.uri().path() {
-        "/" => (
-            "text/html; charset=utf-8",
-            Bytes::from_static(INDEX.as_bytes()),
-        ),
-        "/page.css" => (
-            "text/css; charset=utf-8",
-            Bytes::from_static(STYLE.as_bytes()),
-        ),
-        "/page.js" => (
-            "text/javascript; charset=utf-8",
-            Bytes::from_static(SCRIPT.as_bytes()),
-        ),
+        "/" => ("text/html; charset=utf-8", Bytes::from_static(INDEX.as_bytes())),
+        "/page.css" => ("text/css; charset=utf-8", Bytes::from_static(STYLE.as_bytes())),
+        "/page.js" => ("text/javascript; charset=utf-8", Bytes::from_static(SCRIPT.as_bytes())),
         "/supertokens.js" => match std::fs::read(BUNDLE) {
             Ok(bundle) => ("text/javascript; charset=utf-8", Bytes::from(bundle)),
             Err(_) => return Some(without_bundle()),
@@ -53,9 +44,8 @@ pub(crate) fn file(request: &Request<Bytes>) -> Option<Response<Bytes>> {
 }
 
 fn without_bundle() -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from_static(
-        b"// run `make page` to build this file\n",
-    ));
+    let mut response =
+        Response::new(Bytes::from_static(b"// run `make page` to build this file\n"));
     *response.status_mut() = StatusCode::NOT_FOUND;
     let kind = HeaderValue::from_static("text/javascript; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -1,5 +1,6 @@
 //! The functions, the example application and the gateway, put together.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -50,9 +51,7 @@ impl Stack {
         create_tables(&client).await?;
         let store = store(client);
         let sessions = || Arc::new(Sessions::new(config.clone(), store.clone()));
-        sessions()
-            .ensure_keys(clock.now(), &mut bootstrap::system_rng())
-            .await?;
+        sessions().ensure_keys(clock.now(), &mut bootstrap::system_rng()).await?;
 
         let authorizer = {
             let (sessions, clock) = (sessions(), Arc::clone(&clock));
@@ -65,30 +64,17 @@ impl Stack {
         let signout = http_function!(sessions(), &clock, signout::handle);
         let jwks = http_function!(sessions(), &clock, jwks::handle);
         let sign_in = http_function!(sessions(), &clock, example::sign_in);
-        let likes = Arc::new(AtomicU64::new(0));
-        let like = Function::http(move |_| {
-            let likes = Arc::clone(&likes);
-            async move { example::like(&likes).await }
-        });
-        let settings = {
-            let config = config.clone();
-            Function::http(move |_| {
-                let config = config.clone();
-                async move { example::settings(&config).await }
-            })
-        };
+        let likes = AtomicU64::new(0);
+        let like = Function::http(move |_| ready(example::like(&likes)));
+        let shown = config.clone();
+        let settings = Function::http(move |_| ready(example::settings(&shown)));
 
         let base = &config.base_path;
         let mut gateway = Gateway::new(authorizer, cors);
         for tenant in ["", "/{tenantId}"] {
             let at = |path: &str| format!("{base}{tenant}{path}");
             gateway = gateway
-                .route(
-                    Method::POST,
-                    &at("/session/refresh"),
-                    Access::Public,
-                    &refresh,
-                )
+                .route(Method::POST, &at("/session/refresh"), Access::Public, &refresh)
                 .route(Method::POST, &at("/signout"), Access::Public, &signout)
                 .route(Method::GET, &at("/jwt/jwks.json"), Access::Public, &jwks)
                 .route(
@@ -99,20 +85,17 @@ impl Stack {
                 );
         }
         let copy = format!("{}/copy", config.refresh_path());
-        let copy_refresh_token = Function::http(example::copy_refresh_token);
-        let public = Function::http(|_| example::public());
-        let health = Function::http(|_| example::health());
+        let copy_refresh_token =
+            Function::http(|request| ready(example::copy_refresh_token(&request)));
+        let me = Function::http(|request| ready(example::me(&request)));
+        let public = Function::http(|_| ready(example::public()));
+        let health = Function::http(|_| ready(example::health()));
         let gateway = gateway
             .route(Method::POST, "/example/signin", Access::Public, &sign_in)
             .route(Method::GET, "/example/settings", Access::Public, &settings)
             .route(Method::POST, &copy, Access::Public, &copy_refresh_token)
             .route(Method::GET, "/api/public", Access::Public, &public)
-            .route(
-                Method::GET,
-                "/api/me",
-                Access::Authorized,
-                &Function::http(example::me),
-            )
+            .route(Method::GET, "/api/me", Access::Authorized, &me)
             .route(Method::POST, "/api/like", Access::Authorized, &like)
             .route(Method::GET, "/healthz", Access::Public, &health)
             .build()?;

@@ -124,9 +124,7 @@ pub struct ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the configuration cannot work:")?;
-        self.problems
-            .iter()
-            .try_for_each(|problem| write!(f, "\n- {problem}"))
+        self.problems.iter().try_for_each(|problem| write!(f, "\n- {problem}"))
     }
 }
 
@@ -162,10 +160,7 @@ impl SessionConfig {
     ///
     /// [`ConfigError`] with every missing, malformed and contradictory setting.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut read = Reader {
-            lookup,
-            problems: Vec::new(),
-        };
+        let mut read = Reader { lookup, problems: Vec::new() };
         let api_domain = read.required("API_DOMAIN", Origin::parse);
         let website_domain = read.required("WEBSITE_DOMAIN", Origin::parse);
         let sites = api_domain.as_ref().zip(website_domain.as_ref());
@@ -177,30 +172,12 @@ impl SessionConfig {
             }
             None => false,
         };
-        let default_same_site = if is_cross_site {
-            SameSite::None
-        } else {
-            SameSite::Lax
-        };
+        let default_same_site = if is_cross_site { SameSite::None } else { SameSite::Lax };
         let same_site = read.or("COOKIE_SAME_SITE", default_same_site, SameSite::parse);
-        let default_anti_csrf = if same_site == SameSite::None {
-            AntiCsrf::ViaCustomHeader
-        } else {
-            AntiCsrf::None
-        };
+        let default_anti_csrf =
+            if same_site == SameSite::None { AntiCsrf::ViaCustomHeader } else { AntiCsrf::None };
         let is_https = api_domain.as_ref().is_some_and(|api| api.scheme == "https");
-        let cookies = CookieConfig {
-            domain: read.or("COOKIE_DOMAIN", None, |text| cookie_domain(text).map(Some)),
-            older_domain: read.or("OLDER_COOKIE_DOMAIN", None, |text| {
-                if text == "host-only" {
-                    return Ok(Some(OlderDomain::HostOnly));
-                }
-                cookie_domain(text).map(|domain| Some(OlderDomain::Domain(domain)))
-            }),
-            same_site,
-            secure: read.or("COOKIE_SECURE", is_https, boolean),
-            access_token_path: or_root(read.or("ACCESS_TOKEN_PATH", String::new(), url_path)),
-        };
+        let cookies = CookieConfig::read(&mut read, same_site, is_https);
         let base_path = [
             read.or("API_GATEWAY_PATH", String::new(), url_path),
             read.or("API_BASE_PATH", "/auth".to_owned(), url_path),
@@ -231,12 +208,12 @@ impl SessionConfig {
             ),
             access_token_ttl: read.or(
                 "ACCESS_TOKEN_TTL_SECONDS",
-                Duration::from_secs(3600),
+                Duration::from_hours(1),
                 seconds((1, 86_400)),
             ),
             refresh_token_ttl: read.or(
                 "REFRESH_TOKEN_TTL_SECONDS",
-                Duration::from_secs(8_640_000),
+                Duration::from_hours(100 * 24),
                 seconds((60, 34_560_000)),
             ),
             absolute_ttl: read.or("SESSION_ABSOLUTE_TTL_SECONDS", None, |text| {
@@ -260,11 +237,7 @@ impl SessionConfig {
         };
         let mut problems = read.problems;
         config.cross_check(&mut problems);
-        if problems.is_empty() {
-            Ok(config)
-        } else {
-            Err(ConfigError { problems })
-        }
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError { problems }) }
     }
 
     /// `iss` of every token: API domain and base path.
@@ -329,6 +302,27 @@ impl SessionConfig {
     }
 }
 
+impl CookieConfig {
+    fn read<L: Fn(&str) -> Option<String>>(
+        read: &mut Reader<L>,
+        same_site: SameSite,
+        is_https: bool,
+    ) -> Self {
+        Self {
+            domain: read.or("COOKIE_DOMAIN", None, |text| cookie_domain(text).map(Some)),
+            older_domain: read.or("OLDER_COOKIE_DOMAIN", None, |text| {
+                if text == "host-only" {
+                    return Ok(Some(OlderDomain::HostOnly));
+                }
+                cookie_domain(text).map(|domain| Some(OlderDomain::Domain(domain)))
+            }),
+            same_site,
+            secure: read.or("COOKIE_SECURE", is_https, boolean),
+            access_token_path: or_root(read.or("ACCESS_TOKEN_PATH", String::new(), url_path)),
+        }
+    }
+}
+
 /// Reads variables and collects what is wrong with them.
 struct Reader<L> {
     lookup: L,
@@ -337,21 +331,16 @@ struct Reader<L> {
 
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
     fn value(&self, name: &str) -> Option<String> {
-        (self.lookup)(name)
-            .map(|text| text.trim().to_owned())
-            .filter(|text| !text.is_empty())
+        (self.lookup)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
     fn required<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let Some(text) = self.value(name) else {
-            self.problems.push(format!(
-                "{name} is missing: set it, for example https://api.example.com"
-            ));
+            self.problems
+                .push(format!("{name} is missing: set it, for example https://api.example.com"));
             return None;
         };
-        parse(&text)
-            .map_err(|problem| self.reject(name, &text, &problem))
-            .ok()
+        parse(&text).map_err(|problem| self.reject(name, &text, &problem)).ok()
     }
 
     fn or<T>(&mut self, name: &str, default: T, parse: impl Fn(&str) -> Result<T, String>) -> T {
@@ -401,11 +390,7 @@ impl Origin {
             return Err("the scheme must be http or https".to_owned());
         }
         let host = url.host_str().ok_or("there is no host")?.to_owned();
-        Ok(Self {
-            scheme: url.scheme().to_owned(),
-            host,
-            port: url.port(),
-        })
+        Ok(Self { scheme: url.scheme().to_owned(), host, port: url.port() })
     }
 
     fn is_local(&self) -> bool {
@@ -430,7 +415,8 @@ impl Origin {
                 return Ok(domain.to_owned());
             }
         }
-        if self.host.ends_with(".amazonaws.com") || self.host.ends_with(".local") {
+        // The host is lower case since it was parsed.
+        if [".amazonaws.com", ".local"].iter().any(|suffix| self.host.ends_with(suffix)) {
             return Ok(self.host.clone());
         }
         Err(format!(
@@ -455,15 +441,10 @@ fn is_local_host(host: &str) -> bool {
 /// meaningless (contract §1.4).
 fn cookie_domain(text: &str) -> Result<String, String> {
     let text = text.to_lowercase();
-    let (had_dot, rest) = text
-        .strip_prefix('.')
-        .map_or((false, text.as_str()), |rest| (true, rest));
+    let (had_dot, rest) =
+        text.strip_prefix('.').map_or((false, text.as_str()), |rest| (true, rest));
     let host = Origin::parse(rest)?.host;
-    Ok(if had_dot && !is_local_host(&host) {
-        format!(".{host}")
-    } else {
-        host
-    })
+    Ok(if had_dot && !is_local_host(&host) { format!(".{host}") } else { host })
 }
 
 /// Normalises a URL path: leading slash, no trailing one, the root becomes empty; case is kept.
@@ -474,25 +455,14 @@ fn url_path(text: &str) -> Result<String, String> {
     };
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let path = path.trim_start_matches('/').trim_end_matches('/');
-    if path
-        .bytes()
-        .any(|byte| byte <= b' ' || byte >= 0x7f || byte == b';')
-    {
+    if path.bytes().any(|byte| byte <= b' ' || byte >= 0x7f || byte == b';') {
         return Err("not a URL path".to_owned());
     }
-    Ok(if path.is_empty() {
-        String::new()
-    } else {
-        format!("/{path}")
-    })
+    Ok(if path.is_empty() { String::new() } else { format!("/{path}") })
 }
 
 fn or_root(path: String) -> String {
-    if path.is_empty() {
-        "/".to_owned()
-    } else {
-        path
-    }
+    if path.is_empty() { "/".to_owned() } else { path }
 }
 
 fn boolean(text: &str) -> Result<bool, String> {
@@ -566,14 +536,11 @@ mod tests {
     use super::*;
 
     fn config(settings: &[(&str, &str)]) -> Result<SessionConfig, ConfigError> {
-        let defaults = [
-            ("API_DOMAIN", "https://api.example.com"),
-            ("WEBSITE_DOMAIN", "https://example.com"),
-        ];
+        let defaults =
+            [("API_DOMAIN", "https://api.example.com"), ("WEBSITE_DOMAIN", "https://example.com")];
         SessionConfig::from_lookup(|name| {
             let mut all = settings.iter().chain(&defaults);
-            all.find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
+            all.find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         })
     }
 
@@ -600,10 +567,8 @@ mod tests {
 
     #[test]
     fn localhost_and_a_loopback_address_are_one_site() {
-        let local = [
-            ("API_DOMAIN", "http://localhost:3001"),
-            ("WEBSITE_DOMAIN", "http://127.0.0.1:3000"),
-        ];
+        let local =
+            [("API_DOMAIN", "http://localhost:3001"), ("WEBSITE_DOMAIN", "http://127.0.0.1:3000")];
         let config = config(&local).unwrap();
         assert_eq!(config.cookies.same_site, SameSite::Lax);
         assert!(!config.cookies.secure);
@@ -640,9 +605,7 @@ mod tests {
 
     #[test]
     fn a_missing_domain_is_named() {
-        let error = SessionConfig::from_lookup(|_| None)
-            .unwrap_err()
-            .to_string();
+        let error = SessionConfig::from_lookup(|_| None).unwrap_err().to_string();
         assert!(error.contains("API_DOMAIN is missing"), "{error}");
         assert!(error.contains("WEBSITE_DOMAIN is missing"), "{error}");
     }
@@ -659,9 +622,6 @@ mod tests {
             ("API_DOMAIN", "http://api.example.com"),
             ("TOKEN_TRANSFER_METHOD", "cookie"),
         ]);
-        assert!(
-            problems[0].contains("SameSite=None without Secure"),
-            "{problems:?}"
-        );
+        assert!(problems[0].contains("SameSite=None without Secure"), "{problems:?}");
     }
 }

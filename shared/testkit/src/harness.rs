@@ -38,14 +38,11 @@ pub struct Harness {
 ///
 /// If the settings cannot work.
 pub fn config(settings: &[(&str, &str)]) -> SessionConfig {
-    let defaults = [
-        ("API_DOMAIN", "https://api.example.com"),
-        ("WEBSITE_DOMAIN", "https://example.com"),
-    ];
+    let defaults =
+        [("API_DOMAIN", "https://api.example.com"), ("WEBSITE_DOMAIN", "https://example.com")];
     SessionConfig::from_lookup(|name| {
         let mut all = settings.iter().chain(&defaults);
-        all.find(|(key, _)| *key == name)
-            .map(|(_, value)| (*value).to_owned())
+        all.find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
     })
     .unwrap()
 }
@@ -72,13 +69,7 @@ impl Harness {
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
         let stack = Stack::start(&config, client, shared, cors).await.unwrap();
         wire.take_calls();
-        Self {
-            stack,
-            clock,
-            wire,
-            store,
-            config,
-        }
+        Self { stack, clock, wire, store, config }
     }
 
     /// Sends one request without a body through the gateway.
@@ -97,8 +88,7 @@ impl Harness {
 
     /// `POST /auth/session/refresh`.
     pub async fn refresh(&self, headers: &[(&str, &str)]) -> Response<Bytes> {
-        self.send(Method::POST, "/auth/session/refresh", headers)
-            .await
+        self.send(Method::POST, "/auth/session/refresh", headers).await
     }
 
     /// `POST /auth/signout`.
@@ -170,10 +160,7 @@ impl Tokens {
 
 /// The value that a response sets a cookie to; the first if several.
 pub fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    let lines = headers
-        .get_all(header::SET_COOKIE)
-        .iter()
-        .filter_map(|line| line.to_str().ok());
+    let lines = headers.get_all(header::SET_COOKIE).iter().filter_map(|line| line.to_str().ok());
     lines
         .filter_map(|line| line.split(';').next()?.split_once('='))
         .find_map(|(key, value)| (key == name).then(|| value.to_owned()))
@@ -181,9 +168,5 @@ pub fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
 
 /// A header's value; empty text if it is not there.
 pub fn text(headers: &HeaderMap, name: &str) -> String {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
-        .to_owned()
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }

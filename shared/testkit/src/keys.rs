@@ -48,8 +48,6 @@ pub fn stored() -> (StoredKeys, JwkSet) {
         signing: vec![stored(DYNAMIC_ID, DYNAMIC), stored(STATIC_ID, STATIC)],
         master: vec![StoredMasterKey::new(1, &MASTER_SECRET)],
     };
-    let public = JwkSet {
-        keys: vec![dynamic().public_jwk(), fixed().public_jwk()],
-    };
+    let public = JwkSet { keys: vec![dynamic().public_jwk(), fixed().public_jwk()] };
     (private, public)
 }

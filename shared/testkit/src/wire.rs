@@ -64,10 +64,7 @@ struct State {
 impl Wire {
     /// A wire to a fresh engine in memory.
     pub fn new() -> Self {
-        Self {
-            engine: Embedded::in_memory().unwrap(),
-            state: Arc::default(),
-        }
+        Self { engine: Embedded::in_memory().unwrap(), state: Arc::default() }
     }
 
     /// The engine behind the wire.
@@ -107,12 +104,9 @@ impl Wire {
         let (status, answer) = self.engine.answer(target, &body);
         let parsed: Value = serde_json::from_str(&answer).unwrap_or_default();
         let units = match parsed.get("ConsumedCapacity") {
-            Some(Value::Array(tables)) => Some(
-                tables
-                    .iter()
-                    .filter_map(|t| t["CapacityUnits"].as_f64())
-                    .sum(),
-            ),
+            Some(Value::Array(tables)) => {
+                Some(tables.iter().filter_map(|t| t["CapacityUnits"].as_f64()).sum())
+            }
             Some(one) => one["CapacityUnits"].as_f64(),
             None => None,
         };
@@ -128,11 +122,7 @@ impl Default for Wire {
 
 impl HttpConnector for Wire {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request
-            .headers()
-            .get("x-amz-target")
-            .unwrap_or_default()
-            .to_owned();
+        let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let apply = || self.apply(&target, request.body().bytes().unwrap_or_default());
         let error =
@@ -155,19 +145,13 @@ impl HttpConnector for Wire {
             Some(Fault::TableMissing) => Some(refused(400, "ResourceNotFoundException")),
             Some(Fault::AccessDenied) => Some(refused(400, "AccessDeniedException")),
         };
-        let (status, units) = answer
-            .as_ref()
-            .map_or((0, None), |(status, _, units)| (*status, *units));
-        self.state.lock().unwrap().calls.push(Call {
-            operation,
-            units,
-            status,
-        });
+        let (status, units) =
+            answer.as_ref().map_or((0, None), |(status, _, units)| (*status, *units));
+        self.state.lock().unwrap().calls.push(Call { operation, units, status });
         HttpConnectorFuture::ready(match answer {
-            Some((status, body, _)) => Ok(HttpResponse::new(
-                status.try_into().unwrap(),
-                SdkBody::from(body),
-            )),
+            Some((status, body, _)) => {
+                Ok(HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body)))
+            }
             None => Err(ConnectorError::io("connection reset (injected)".into())),
         })
     }

@@ -49,9 +49,7 @@ where
         ));
     }
     let with_anti_csrf = is_cookie && config.anti_csrf == AntiCsrf::ViaToken;
-    let tokens = sessions
-        .create(new, used_by, with_anti_csrf, now, rng)
-        .await?;
+    let tokens = sessions.create(new, used_by, with_anti_csrf, now, rng).await?;
 
     let mut out = TokenHeaders::new(config);
     match method {

@@ -22,16 +22,11 @@ pub async fn jwks<S: PublicKeyReader>(sessions: &Sessions<S>, now: Timestamp) ->
         Err(error) => return error_response(sessions.config(), &error),
     };
     let (document, caching) = match keys {
-        Some(keys) => (
-            serde_json::to_value(keys.document()).unwrap_or_default(),
-            KEY_SET_CACHING,
-        ),
+        Some(keys) => (serde_json::to_value(keys.document()).unwrap_or_default(), KEY_SET_CACHING),
         None => (json!({ "keys": [] }), NO_CACHING),
     };
     let mut response = public(&document);
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, caching);
+    response.headers_mut().insert(header::CACHE_CONTROL, caching);
     response
 }
 
@@ -52,8 +47,6 @@ pub fn discovery<S>(sessions: &Sessions<S>) -> Response {
 fn public(document: &Value) -> Response {
     let mut response = super::json(StatusCode::OK, document);
     let any = HeaderValue::from_static("*");
-    response
-        .headers_mut()
-        .insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
     response
 }

@@ -10,9 +10,7 @@ use super::names::{ANTI_CSRF_HEADER, AUTH_MODE_HEADER, RID_HEADER};
 
 /// The value after `Bearer `, trimmed: exactly this spelling, first header only.
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    text(headers, header::AUTHORIZATION.as_str())?
-        .strip_prefix("Bearer ")
-        .map(str::trim)
+    text(headers, header::AUTHORIZATION.as_str())?.strip_prefix("Bearer ").map(str::trim)
 }
 
 /// The first value of a header; `None` if absent or not visible ASCII.
@@ -32,10 +30,7 @@ pub(super) fn has_rid(headers: &HeaderMap) -> bool {
 
 /// The method that the client asks for; `None` if it does not say, or says something else.
 pub(super) fn auth_mode(headers: &HeaderMap) -> Option<TransferMethod> {
-    match text(headers, AUTH_MODE_HEADER)?
-        .to_ascii_lowercase()
-        .as_str()
-    {
+    match text(headers, AUTH_MODE_HEADER)?.to_ascii_lowercase().as_str() {
         "cookie" => Some(TransferMethod::Cookie),
         "header" => Some(TransferMethod::Header),
         _ => None,
@@ -48,26 +43,17 @@ pub(super) struct Cookies<'a>(Vec<(Cow<'a, str>, &'a str)>);
 impl<'a> Cookies<'a> {
     /// Reads every `Cookie` header; pairs without `=` and headers that are no text are skipped.
     pub(super) fn of(headers: &'a HeaderMap) -> Self {
-        let lines = headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|line| line.to_str().ok());
+        let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
         let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| {
             let (name, value) = pair.split_once('=')?;
-            Some((
-                percent_decode_str(name.trim()).decode_utf8().ok()?,
-                value.trim(),
-            ))
+            Some((percent_decode_str(name.trim()).decode_utf8().ok()?, value.trim()))
         });
         Self(pairs.collect())
     }
 
     /// Every value of that name, decoded, in the order sent.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
-        self.0
-            .iter()
-            .filter(move |(key, _)| key == name)
-            .map(|(_, value)| decoded(value))
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| decoded(value))
     }
 
     /// The first value of that name.
@@ -83,13 +69,9 @@ impl<'a> Cookies<'a> {
 
 /// One pair of quotes removed, then percent-decoded; left as it is if that gives no text.
 fn decoded(value: &str) -> Cow<'_, str> {
-    let unquoted = value
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
+    let unquoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let value = unquoted.unwrap_or(value);
-    percent_decode_str(value)
-        .decode_utf8()
-        .unwrap_or(Cow::Borrowed(value))
+    percent_decode_str(value).decode_utf8().unwrap_or(Cow::Borrowed(value))
 }
 
 #[cfg(test)]
@@ -108,13 +90,12 @@ mod tests {
 
     #[test]
     fn bearer_is_spelt_one_way_and_its_value_is_trimmed() {
-        let bearer =
-            |value| super::bearer(&headers(&[("authorization", value)])).map(str::to_owned);
-        assert_eq!(bearer("Bearer   x "), Some("x".to_owned()));
-        assert_eq!(bearer("Bearer "), Some(String::new()));
-        assert_eq!(bearer("bearer x"), None);
-        assert_eq!(bearer("Basic x"), None);
-        assert_eq!(bearer("Bearer"), None);
+        let read = |value| bearer(&headers(&[("authorization", value)])).map(str::to_owned);
+        assert_eq!(read("Bearer   x "), Some("x".to_owned()));
+        assert_eq!(read("Bearer "), Some(String::new()));
+        assert_eq!(read("bearer x"), None);
+        assert_eq!(read("Basic x"), None);
+        assert_eq!(read("Bearer"), None);
     }
 
     #[test]
@@ -140,10 +121,7 @@ mod tests {
     fn a_header_that_is_no_text_is_as_good_as_absent() {
         let mut headers = HeaderMap::new();
         headers.insert("cookie", HeaderValue::from_bytes(b"a=\xff").unwrap());
-        headers.insert(
-            "authorization",
-            HeaderValue::from_bytes(b"Bearer \xff").unwrap(),
-        );
+        headers.insert("authorization", HeaderValue::from_bytes(b"Bearer \xff").unwrap());
         assert_eq!(Cookies::of(&headers).count("a"), 0);
         assert_eq!(bearer(&headers), None);
     }

@@ -31,15 +31,7 @@ where
     let config = sessions.config();
     let cookies = Cookies::of(request.headers());
     let mut tokens = TokenHeaders::new(config);
-    let outcome = exchange(
-        sessions,
-        request.headers(),
-        &cookies,
-        used_by,
-        now,
-        &mut tokens,
-    )
-    .await;
+    let outcome = exchange(sessions, request.headers(), &cookies, used_by, now, &mut tokens).await;
     let mut response = match &outcome {
         Ok(Some(_)) => super::json(StatusCode::OK, &json!({})),
         Ok(None) => {
@@ -83,9 +75,8 @@ async fn exchange<S: SessionRefresher + PrivateKeyReader>(
     };
     let from_cookie = match allowed {
         AllowedMethod::Any | AllowedMethod::Cookie => {
-            let parsed = cookies
-                .all(REFRESH_COOKIE)
-                .filter_map(|text| UnverifiedRefreshToken::parse(&text));
+            let parsed =
+                cookies.all(REFRESH_COOKIE).filter_map(|text| UnverifiedRefreshToken::parse(&text));
             sessions.newest_authentic(parsed.collect(), now).await?
         }
         AllowedMethod::Header => None,
@@ -110,9 +101,7 @@ async fn exchange<S: SessionRefresher + PrivateKeyReader>(
     let refreshed = sessions.refresh(&presented, proof, used_by, now).await?;
     match method {
         TransferMethod::Cookie
-            if bearer(headers)
-                .and_then(UnverifiedRefreshToken::parse)
-                .is_some() =>
+            if bearer(headers).and_then(UnverifiedRefreshToken::parse).is_some() =>
         {
             out.clear(TransferMethod::Header);
         }

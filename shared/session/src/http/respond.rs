@@ -49,10 +49,7 @@ pub fn is_endpoint<B>(
     let requested = requested.strip_suffix('/').unwrap_or(requested);
     let rest = requested.strip_prefix(config.base_path.as_str());
     let between = rest.and_then(|rest| rest.strip_suffix(path));
-    request
-        .method()
-        .as_str()
-        .eq_ignore_ascii_case(method.as_str())
+    request.method().as_str().eq_ignore_ascii_case(method.as_str())
         && between.is_some_and(|between| between.is_empty() || is_tenant(between))
 }
 
@@ -67,14 +64,12 @@ pub fn error_response(config: &SessionConfig, error: &SessionError) -> Response 
         SessionError::NoToken | SessionError::SessionEnded(_) => (expired, "unauthorised"),
         SessionError::TryRefresh(_) => (expired, "try refresh token"),
         SessionError::Reuse(_) => (expired, "token theft detected"),
-        SessionError::Unavailable(_) | SessionError::Contended(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the session store is not available, try again",
-        ),
-        SessionError::DuplicateCookies(_) => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "two session cookies of one name were sent",
-        ),
+        SessionError::Unavailable(_) | SessionError::Contended(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the session store is not available, try again")
+        }
+        SessionError::DuplicateCookies(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "two session cookies of one name were sent")
+        }
         SessionError::InvalidInput(problem) => (StatusCode::BAD_REQUEST, *problem),
         SessionError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal server error"),
     };
@@ -86,9 +81,7 @@ pub fn error_response(config: &SessionConfig, error: &SessionError) -> Response 
             tokens.apply(response.headers_mut());
         }
         SessionError::Unavailable(_) | SessionError::Contended(_) => {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, RETRY_AFTER);
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
         }
         SessionError::NoToken
         | SessionError::TryRefresh(_)
@@ -101,9 +94,7 @@ pub fn error_response(config: &SessionConfig, error: &SessionError) -> Response 
 
 /// One line per failure: the client's at `info`, reuse at `warn`, ours at `error`.
 fn log(error: &SessionError) {
-    let cause = std::error::Error::source(error)
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     match error {
         SessionError::NoToken | SessionError::TryRefresh(_) | SessionError::SessionEnded(_) => {
             tracing::info!(cause, "{error}");

@@ -39,13 +39,8 @@ async fn end<'s, S: SessionRevoker + PublicKeyReader, B: Sync>(
     request: &Request<B>,
     now: Timestamp,
 ) -> Result<TokenHeaders<'s>, SessionError> {
-    let options = VerifyOptions {
-        session_required: true,
-        anti_csrf_check: Some(true),
-    };
-    let verified = verify(sessions, request, options, now)
-        .await?
-        .ok_or(SessionError::NoToken)?;
+    let options = VerifyOptions { session_required: true, anti_csrf_check: Some(true) };
+    let verified = verify(sessions, request, options, now).await?.ok_or(SessionError::NoToken)?;
     // A verified token of another form of handle names no session of ours: nothing to end.
     if let Some(handle) = verified.token.handle() {
         sessions.revoke(&handle).await?;

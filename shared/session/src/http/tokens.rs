@@ -15,7 +15,7 @@ use crate::service::IssuedTokens;
 
 /// How long the access cookie lives, whatever its token says: its presence after the token expired
 /// tells the back end that a refresh is worth trying. Browsers cap cookies at 400 days.
-const ACCESS_COOKIE_TTL: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const ACCESS_COOKIE_TTL: Duration = Duration::from_hours(365 * 24);
 
 /// The session headers and cookies of one response, in the making.
 ///
@@ -39,12 +39,7 @@ impl<'a> TokenHeaders<'a> {
     /// Nothing yet.
     #[must_use]
     pub const fn new(config: &'a SessionConfig) -> Self {
-        Self {
-            config,
-            headers: Vec::new(),
-            cookies: Vec::new(),
-            exposed: Vec::new(),
-        }
+        Self { config, headers: Vec::new(), cookies: Vec::new(), exposed: Vec::new() }
     }
 
     /// Attaches a fresh pair by `method`; `now` starts the access cookie's life.
@@ -118,14 +113,9 @@ impl<'a> TokenHeaders<'a> {
             return;
         }
         let before = headers.get(header::ACCESS_CONTROL_EXPOSE_HEADERS);
-        let before = before
-            .and_then(|list| list.to_str().ok())
-            .unwrap_or_default();
-        let mut names: Vec<_> = before
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-            .collect();
+        let before = before.and_then(|list| list.to_str().ok()).unwrap_or_default();
+        let mut names: Vec<_> =
+            before.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
         for name in self.exposed {
             if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
                 names.push(name);
@@ -165,18 +155,12 @@ impl<'a> TokenHeaders<'a> {
     ) {
         let cookies = &self.config.cookies;
         let refresh_path = self.config.refresh_path();
-        let path = if name == REFRESH_COOKIE {
-            &refresh_path
-        } else {
-            &cookies.access_token_path
-        };
+        let path = if name == REFRESH_COOKIE { &refresh_path } else { &cookies.access_token_path };
         let expires = httpdate::fmt_http_date(
             SystemTime::UNIX_EPOCH + Duration::from_secs(expires_at.as_secs()),
         );
-        let domain_attribute = domain
-            .as_ref()
-            .map(|domain| format!("; Domain={domain}"))
-            .unwrap_or_default();
+        let domain_attribute =
+            domain.as_ref().map(|domain| format!("; Domain={domain}")).unwrap_or_default();
         let secure = if cookies.secure { "; Secure" } else { "" };
         let same_site = cookies.same_site.as_str();
         let line = format!(
@@ -185,8 +169,7 @@ impl<'a> TokenHeaders<'a> {
         );
         // Names, tokens, dates and checked configuration are visible ASCII.
         if let Ok(line) = HeaderValue::from_str(&line) {
-            self.cookies
-                .retain(|cookie| cookie.name != name || cookie.domain != domain);
+            self.cookies.retain(|cookie| cookie.name != name || cookie.domain != domain);
             self.cookies.push(Cookie { name, domain, line });
         }
     }

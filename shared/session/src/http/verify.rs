@@ -26,10 +26,7 @@ pub struct VerifyOptions {
 
 impl Default for VerifyOptions {
     fn default() -> Self {
-        Self {
-            session_required: true,
-            anti_csrf_check: None,
-        }
+        Self { session_required: true, anti_csrf_check: None }
     }
 }
 
@@ -71,12 +68,8 @@ pub async fn verify<S: PublicKeyReader, B: Sync>(
         AllowedMethod::Any | AllowedMethod::Cookie => cookies.first(ACCESS_COOKIE),
         AllowedMethod::Header => None,
     };
-    let header_token = from_header
-        .as_deref()
-        .and_then(UnverifiedAccessToken::parse);
-    let cookie_token = from_cookie
-        .as_deref()
-        .and_then(UnverifiedAccessToken::parse);
+    let header_token = from_header.as_deref().and_then(UnverifiedAccessToken::parse);
+    let cookie_token = from_cookie.as_deref().and_then(UnverifiedAccessToken::parse);
     let (token, method) = match (header_token, cookie_token) {
         (Some(token), _) => (token, TransferMethod::Header),
         (None, Some(token)) => {
@@ -90,9 +83,7 @@ pub async fn verify<S: PublicKeyReader, B: Sync>(
     };
 
     let is_checked = method == TransferMethod::Cookie
-        && options
-            .anti_csrf_check
-            .unwrap_or(request.method() != Method::GET);
+        && options.anti_csrf_check.unwrap_or(request.method() != Method::GET);
     if is_checked && config.anti_csrf == AntiCsrf::ViaCustomHeader && !has_rid(headers) {
         return Err(SessionError::TryRefresh(TryRefresh::AntiCsrf));
     }

@@ -28,7 +28,7 @@ use super::time::Timestamp;
 ///
 /// Without it a thief who polls would keep the window open for ever. With it, refusing an honest
 /// client takes about ten lost answers in a row and then a race.
-pub const SERVE_CAP: Duration = Duration::from_secs(600);
+pub const SERVE_CAP: Duration = Duration::from_mins(10);
 
 /// The bounds of the refresh rule, all derived from one setting.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,15 +38,13 @@ pub struct RefreshPolicy {
 
 impl RefreshPolicy {
     /// Longest flight that can be configured: W then equals [`SERVE_CAP`].
-    pub const MAX_FLIGHT: Duration = Duration::from_secs(300);
+    pub const MAX_FLIGHT: Duration = Duration::from_mins(5);
 
     /// `flight` is F, the longest time from sending a refresh to receiving its answer; values above
     /// [`Self::MAX_FLIGHT`] are reduced to it. Zero means strict single use.
     #[must_use]
     pub fn new(flight: Duration) -> Self {
-        Self {
-            flight: flight.min(Self::MAX_FLIGHT),
-        }
+        Self { flight: flight.min(Self::MAX_FLIGHT) }
     }
 
     /// F.
@@ -127,8 +125,7 @@ impl RefreshState {
     /// When the session ends if nothing happens: the earlier of idle and absolute end.
     #[must_use]
     pub fn ends_at(&self) -> Timestamp {
-        self.absolute_end
-            .map_or(self.expires_at, |end| end.min(self.expires_at))
+        self.absolute_end.map_or(self.expires_at, |end| end.min(self.expires_at))
     }
 
     /// The state after spending `current` at `now`.
@@ -145,12 +142,7 @@ impl RefreshState {
 
     /// The state after a late parent: one generation further, the unused successor left behind.
     fn recovered(self, now: Timestamp) -> Self {
-        Self {
-            current: self.current.next(),
-            rotated_at: Some(now),
-            served_at: Some(now),
-            ..self
-        }
+        Self { current: self.current.next(), rotated_at: Some(now), served_at: Some(now), ..self }
     }
 }
 
@@ -207,18 +199,13 @@ pub fn decide(
     }
     if Some(presented) == state.parent {
         return if is_window_open(state, now, policy) {
-            Decision::Serve(RefreshState {
-                served_at: state.served_at.max(Some(now)),
-                ..*state
-            })
+            Decision::Serve(RefreshState { served_at: state.served_at.max(Some(now)), ..*state })
         } else {
             Decision::Recover(state.recovered(now))
         };
     }
     if Some(presented) == state.grandparent
-        && state
-            .rotated_at
-            .is_some_and(|at| now <= at.plus(policy.overtaken_window()))
+        && state.rotated_at.is_some_and(|at| now <= at.plus(policy.overtaken_window()))
     {
         return Decision::Overtaken;
     }
@@ -230,9 +217,7 @@ fn is_window_open(state: &RefreshState, now: Timestamp, policy: RefreshPolicy) -
     let (Some(rotated_at), Some(served_at)) = (state.rotated_at, state.served_at) else {
         return false;
     };
-    now <= served_at
-        .plus(policy.window())
-        .min(rotated_at.plus(SERVE_CAP))
+    now <= served_at.plus(policy.window()).min(rotated_at.plus(SERVE_CAP))
 }
 
 #[cfg(test)]
@@ -260,10 +245,10 @@ mod tests {
     }
 
     fn rotate(state: RefreshState, now: Timestamp) -> RefreshState {
-        match decide(&state, state.current, now, policy()) {
-            Decision::Rotate(next) => next,
-            other => panic!("expected a rotation, got {other:?}"),
-        }
+        let Decision::Rotate(next) = decide(&state, state.current, now, policy()) else {
+            panic!("not rotated");
+        };
+        next
     }
 
     #[test]
@@ -278,14 +263,8 @@ mod tests {
     fn the_current_token_is_coalesced_up_to_w_and_rotates_one_millisecond_later() {
         let state = rotate(fresh(), at(0));
         let current = state.current;
-        assert_eq!(
-            decide(&state, current, at(W_MS), policy()),
-            Decision::Coalesce
-        );
-        assert!(matches!(
-            decide(&state, current, at(W_MS + 1), policy()),
-            Decision::Rotate(_)
-        ));
+        assert_eq!(decide(&state, current, at(W_MS), policy()), Decision::Coalesce);
+        assert!(matches!(decide(&state, current, at(W_MS + 1), policy()), Decision::Rotate(_)));
     }
 
     #[test]
@@ -296,10 +275,7 @@ mod tests {
             panic!("window closed early");
         };
         assert_eq!(served.current, state.current);
-        assert!(matches!(
-            decide(&served, parent, at(2 * W_MS), policy()),
-            Decision::Serve(_)
-        ));
+        assert!(matches!(decide(&served, parent, at(2 * W_MS), policy()), Decision::Serve(_)));
         assert!(matches!(
             decide(&served, parent, at(2 * W_MS + 1), policy()),
             Decision::Recover(_)
@@ -311,10 +287,10 @@ mod tests {
         let mut state = rotate(fresh(), at(0));
         let cap = 600_000;
         for now in (W_MS..=cap).step_by(30_000) {
-            match decide(&state, Generation::FIRST, at(now), policy()) {
-                Decision::Serve(next) => state = next,
-                other => panic!("{now}: {other:?}"),
-            }
+            let Decision::Serve(next) = decide(&state, Generation::FIRST, at(now), policy()) else {
+                panic!("closed after {now} ms");
+            };
+            state = next;
         }
         let late = decide(&state, Generation::FIRST, at(cap + 1), policy());
         assert!(matches!(late, Decision::Recover(_)));
@@ -331,32 +307,20 @@ mod tests {
         };
         assert_eq!(recovered.current, generation(3));
         assert_eq!(recovered.parent, Some(Generation::FIRST));
-        assert_eq!(
-            decide(&recovered, burnt, at(W_MS + 2), policy()),
-            Decision::Reuse
-        );
+        assert_eq!(decide(&recovered, burnt, at(W_MS + 2), policy()), Decision::Reuse);
     }
 
     #[test]
     fn an_overtaken_grandparent_gets_the_current_token_up_to_g() {
         let state = rotate(rotate(fresh(), at(0)), at(W_MS + 1));
         let now = W_MS + 1 + 30_000;
-        assert_eq!(
-            decide(&state, Generation::FIRST, at(now), policy()),
-            Decision::Overtaken
-        );
-        assert_eq!(
-            decide(&state, Generation::FIRST, at(now + 1), policy()),
-            Decision::Reuse
-        );
+        assert_eq!(decide(&state, Generation::FIRST, at(now), policy()), Decision::Overtaken);
+        assert_eq!(decide(&state, Generation::FIRST, at(now + 1), policy()), Decision::Reuse);
     }
 
     #[test]
     fn a_generation_that_was_never_minted_is_reuse() {
-        assert_eq!(
-            decide(&fresh(), generation(7), at(0), policy()),
-            Decision::Reuse
-        );
+        assert_eq!(decide(&fresh(), generation(7), at(0), policy()), Decision::Reuse);
     }
 
     #[test]
@@ -367,10 +331,7 @@ mod tests {
         };
         let again = decide(&state, state.current, at(0), single_use);
         assert!(matches!(again, Decision::Rotate(_)));
-        assert_eq!(
-            decide(&state, Generation::FIRST, at(0), single_use),
-            Decision::Reuse
-        );
+        assert_eq!(decide(&state, Generation::FIRST, at(0), single_use), Decision::Reuse);
     }
 
     #[test]
@@ -380,32 +341,20 @@ mod tests {
             decide(&state, Generation::FIRST, at(999), policy()),
             Decision::Rotate(_)
         ));
-        assert_eq!(
-            decide(&state, Generation::FIRST, at(1000), policy()),
-            Decision::Expired
-        );
+        assert_eq!(decide(&state, Generation::FIRST, at(1000), policy()), Decision::Expired);
     }
 
     #[test]
     fn the_absolute_end_counts_even_when_the_idle_end_is_later() {
         let state = RefreshState::new(at(5000), Some(at(1000)));
-        assert_eq!(
-            decide(&state, Generation::FIRST, at(1000), policy()),
-            Decision::Expired
-        );
+        assert_eq!(decide(&state, Generation::FIRST, at(1000), policy()), Decision::Expired);
     }
 
     #[test]
     fn nothing_is_bought_from_a_tombstone() {
-        let state = RefreshState {
-            revoked_at: Some(at(0)),
-            ..rotate(fresh(), at(0))
-        };
+        let state = RefreshState { revoked_at: Some(at(0)), ..rotate(fresh(), at(0)) };
         for presented in 1..=3 {
-            assert_eq!(
-                decide(&state, generation(presented), at(1), policy()),
-                Decision::Revoked
-            );
+            assert_eq!(decide(&state, generation(presented), at(1), policy()), Decision::Revoked);
         }
     }
 }

@@ -86,10 +86,7 @@ impl DeviceContext {
             }
             text.get(..end).unwrap_or_default().to_owned()
         };
-        Self {
-            agent: agent.map(cut),
-            network: network.map(cut),
-        }
+        Self { agent: agent.map(cut), network: network.map(cut) }
     }
 }
 

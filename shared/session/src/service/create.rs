@@ -45,9 +45,7 @@ impl<S: SessionCreator + PrivateKeyReader + KeyCreator> Sessions<S> {
             ));
         }
         if user_id.as_str().len() > MAX_USER_ID_LEN {
-            return Err(SessionError::InvalidInput(
-                "the user id is longer than 256 bytes",
-            ));
+            return Err(SessionError::InvalidInput("the user id is longer than 256 bytes"));
         }
         let handle = SessionHandle::random(&self.config.app_id, &user_id, rng);
         let mut access_token_payload = new.access_token_payload;
@@ -69,13 +67,7 @@ impl<S: SessionCreator + PrivateKeyReader + KeyCreator> Sessions<S> {
             revocation: None,
         };
         let keys = self.ensure_keys(now, rng).await?;
-        let issued = self.issue(
-            &keys,
-            &session,
-            session.refresh.current,
-            with_anti_csrf,
-            now,
-        )?;
+        let issued = self.issue(&keys, &session, session.refresh.current, with_anti_csrf, now)?;
         // The front token is kept as a cookie too, and is the longest of the three.
         if issued.front.len().max(issued.access.token.len()) + "sFrontToken=".len() > MAX_COOKIE_LEN
         {

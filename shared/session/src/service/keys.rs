@@ -7,13 +7,13 @@ use tokio::sync::Mutex;
 
 use crate::error::SessionError;
 use crate::model::Timestamp;
-use crate::store::{PrivateKeyReader, PublicKeyReader, StoreError, StoredKeys};
+use crate::store::{PrivateKeyReader, PublicKeyReader, StoreError, StoredKeys, StoredMasterKey};
 use crate::token::key::SigningAlgorithm;
 use crate::token::{MasterKeys, SigningKey, VerifyingKeySet};
 
 /// How old a loaded key set may become: well below the two hours that a key is published before it
 /// signs.
-const MAX_AGE: Duration = Duration::from_secs(60 * 60);
+const MAX_AGE: Duration = Duration::from_hours(1);
 
 /// How often an unknown `kid` may cause a read, per process: tokens can name anything.
 const UNKNOWN_KEY_COOLDOWN: Duration = Duration::from_secs(10);
@@ -31,11 +31,7 @@ impl SigningKeys {
     /// The key that signs access tokens.
     #[must_use]
     pub const fn signing(&self, use_dynamic: bool) -> &SigningKey {
-        if use_dynamic {
-            &self.dynamic
-        } else {
-            &self.fixed
-        }
+        if use_dynamic { &self.dynamic } else { &self.fixed }
     }
 
     fn parse(stored: &StoredKeys) -> Result<Self, SessionError> {
@@ -45,24 +41,16 @@ impl SigningKeys {
             let algorithm = SigningAlgorithm::from_name(&key.algorithm)?;
             SigningKey::from_pkcs8(key.key_id.clone(), algorithm, &key.pkcs8()?).ok()
         };
-        let mut masters = stored.master.iter().map(|master| master.key());
+        let mut masters = stored.master.iter().map(StoredMasterKey::key);
         let keys = (|| {
             let (dynamic, fixed) = (signing(true)?, signing(false)?);
             let minting = masters.next()??;
             let accepted = masters.collect::<Option<Vec<_>>>()?;
-            Some(Self {
-                dynamic,
-                fixed,
-                master: MasterKeys::new(minting, accepted),
-            })
+            Some(Self { dynamic, fixed, master: MasterKeys::new(minting, accepted) })
         })();
         keys.ok_or_else(|| {
             let problem = "signing or master keys are missing or cannot be parsed".to_owned();
-            StoreError::Inconsistent {
-                item: "private".to_owned(),
-                problem,
-            }
-            .into()
+            StoreError::Inconsistent { item: "private".to_owned(), problem }.into()
         })
     }
 }
@@ -130,15 +118,8 @@ struct Slot<T> {
 
 impl<T> Default for Cached<T> {
     fn default() -> Self {
-        let slot = Slot {
-            value: None,
-            loaded_at: Timestamp::from_millis(0),
-            attempted_at: None,
-        };
-        Self {
-            slot: RwLock::new(slot),
-            reading: Mutex::new(()),
-        }
+        let slot = Slot { value: None, loaded_at: Timestamp::from_millis(0), attempted_at: None };
+        Self { slot: RwLock::new(slot), reading: Mutex::new(()) }
     }
 }
 
@@ -168,7 +149,7 @@ impl<T> Cached<T> {
             Ok(None) => slot.value = None,
             Err(error) if slot.value.is_none() => return Err(error),
             Err(error) => {
-                tracing::warn!(%error, "keys could not be reloaded; using the loaded ones")
+                tracing::warn!(%error, "keys could not be reloaded; using the loaded ones");
             }
         }
         Ok(slot.value.clone())
@@ -179,9 +160,7 @@ impl<T> Cached<T> {
         let slot = self.slot.read().unwrap_or_else(PoisonError::into_inner);
         let value = slot.value.as_ref()?;
         let is_fresh = now < slot.loaded_at.plus(MAX_AGE);
-        let is_cooling = slot
-            .attempted_at
-            .is_some_and(|at| now < at.plus(UNKNOWN_KEY_COOLDOWN));
+        let is_cooling = slot.attempted_at.is_some_and(|at| now < at.plus(UNKNOWN_KEY_COOLDOWN));
         (is_cooling || is_fresh && is_wanted(value)).then(|| Arc::clone(value))
     }
 }

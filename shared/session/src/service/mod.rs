@@ -48,11 +48,7 @@ pub struct IssuedTokens {
 impl<S> Sessions<S> {
     /// A service with these settings over that store; loads nothing yet.
     pub fn new(config: SessionConfig, store: S) -> Self {
-        Self {
-            config,
-            store,
-            keys: KeyRing::default(),
-        }
+        Self { config, store, keys: KeyRing::default() }
     }
 
     /// The settings.
@@ -93,14 +89,7 @@ impl<S> Sessions<S> {
             .map_err(|error| SessionError::Internal(Box::new(error)))?;
         let front = front_token(&session.user_id, access.expires_at, &access.payload);
         let refresh_expires_at = session.refresh.ends_at();
-        Ok(IssuedTokens {
-            handle,
-            access,
-            refresh,
-            refresh_expires_at,
-            front,
-            anti_csrf,
-        })
+        Ok(IssuedTokens { handle, access, refresh, refresh_expires_at, front, anti_csrf })
     }
 }
 
@@ -123,11 +112,9 @@ impl<S: SessionRevoker> Sessions<S> {
 /// The share comes from the refresh token's hash: as good as random, and the same for every answer
 /// that repeats the token.
 fn jittered(ttl: Duration, refresh_token_hash: &str) -> Duration {
-    let dice = refresh_token_hash
-        .get(..4)
-        .and_then(|hex| u32::from_str_radix(hex, 16).ok());
+    let dice = refresh_token_hash.get(..4).and_then(|hex| u32::from_str_radix(hex, 16).ok());
     let share = dice.unwrap_or_default() * 50 / 0xffff; // in thousandths, 0 to 50
-    ttl - ttl * share / 1000
+    ttl * (1000 - share) / 1000
 }
 
 #[cfg(test)]
@@ -136,8 +123,8 @@ mod tests {
 
     #[test]
     fn jitter_takes_between_nothing_and_five_percent() {
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         assert_eq!(jittered(hour, "0000"), hour);
-        assert_eq!(jittered(hour, "ffff"), Duration::from_secs(3420));
+        assert_eq!(jittered(hour, "ffff"), Duration::from_mins(57));
     }
 }

@@ -141,22 +141,17 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
                 Decision::Serve(next) if next == seen.refresh => {
                     return Ok((seen, RefreshOutcome::Served));
                 }
-                Decision::Serve(next) => (
-                    self.advance(&seen, &next, used_by).await?,
-                    Ok(RefreshOutcome::Served),
-                ),
+                Decision::Serve(next) => {
+                    (self.advance(&seen, &next, used_by).await?, Ok(RefreshOutcome::Served))
+                }
                 Decision::Recover(next) => {
                     let next = RefreshState { expires_at, ..next };
-                    (
-                        self.advance(&seen, &next, used_by).await?,
-                        Ok(RefreshOutcome::Recovered),
-                    )
+                    (self.advance(&seen, &next, used_by).await?, Ok(RefreshOutcome::Recovered))
                 }
                 // Only if the session changed between the write and its answer: take it again.
-                Decision::Rotate(_) => (
-                    self.store.rotate(rotation).await?,
-                    Ok(RefreshOutcome::Rotated),
-                ),
+                Decision::Rotate(_) => {
+                    (self.store.rotate(rotation).await?, Ok(RefreshOutcome::Rotated))
+                }
                 Decision::Reuse => {
                     let reuse = Reuse {
                         handle: seen.handle,
@@ -164,10 +159,7 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
                         presented: claims.generation,
                         current: seen.refresh.current,
                     };
-                    let written = self
-                        .store
-                        .entomb(&seen, RevocationReason::Reuse, now)
-                        .await?;
+                    let written = self.store.entomb(&seen, RevocationReason::Reuse, now).await?;
                     (written, Err(SessionError::Reuse(Box::new(reuse))))
                 }
                 Decision::Expired => return Err(SessionError::SessionEnded(Ended::Expired)),
@@ -190,14 +182,7 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
         next: &RefreshState,
         used_by: &DeviceContext,
     ) -> Result<Written, SessionError> {
-        Ok(self
-            .store
-            .advance(Transition {
-                seen,
-                next,
-                used_by,
-            })
-            .await?)
+        Ok(self.store.advance(Transition { seen, next, used_by }).await?)
     }
 }
 

@@ -62,17 +62,9 @@ impl StoreError {
         };
         let source = Box::new(error);
         if is_refusal {
-            Self::Refused {
-                operation,
-                code,
-                source,
-            }
+            Self::Refused { operation, code, source }
         } else {
-            Self::Unavailable {
-                operation,
-                code,
-                source,
-            }
+            Self::Unavailable { operation, code, source }
         }
     }
 

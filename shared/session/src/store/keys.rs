@@ -33,20 +33,13 @@ impl StoredSigningKey {
     #[must_use]
     pub fn new(key_id: KeyId, algorithm: impl Into<String>, pkcs8: &[u8]) -> Self {
         let pkcs8 = Zeroizing::new(STANDARD.encode(pkcs8));
-        Self {
-            key_id,
-            algorithm: algorithm.into(),
-            pkcs8,
-        }
+        Self { key_id, algorithm: algorithm.into(), pkcs8 }
     }
 
     /// The PKCS#8 DER; `None` if the text is not base64.
     #[must_use]
     pub fn pkcs8(&self) -> Option<Zeroizing<Vec<u8>>> {
-        STANDARD
-            .decode(self.pkcs8.as_bytes())
-            .ok()
-            .map(Zeroizing::new)
+        STANDARD.decode(self.pkcs8.as_bytes()).ok().map(Zeroizing::new)
     }
 }
 
@@ -63,10 +56,7 @@ impl StoredMasterKey {
     /// Wraps a secret.
     #[must_use]
     pub fn new(id: u8, secret: &[u8; MasterKey::SECRET_LEN]) -> Self {
-        Self {
-            id,
-            secret: Zeroizing::new(STANDARD.encode(secret)),
-        }
+        Self { id, secret: Zeroizing::new(STANDARD.encode(secret)) }
     }
 
     /// The key; `None` if the text is not 32 bytes of base64.

@@ -147,22 +147,15 @@ impl AccessTokenInput<'_> {
             version: VERSION,
         };
         let encode = |json: Result<Vec<u8>, _>| json.map(|json| URL_SAFE_NO_PAD.encode(json));
-        let (Ok(header), Ok(claims)) = (
-            encode(serde_json::to_vec(&header)),
-            encode(serde_json::to_vec(&payload)),
-        ) else {
+        let (Ok(header), Ok(claims)) =
+            (encode(serde_json::to_vec(&header)), encode(serde_json::to_vec(&payload)))
+        else {
             return Err(SigningFailed);
         };
         let message = format!("{header}.{claims}");
-        let signature = key
-            .try_sign(message.as_bytes())
-            .map_err(|_| SigningFailed)?;
+        let signature = key.try_sign(message.as_bytes()).map_err(|_| SigningFailed)?;
         let token = format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature));
-        Ok(MintedAccessToken {
-            token,
-            payload,
-            expires_at,
-        })
+        Ok(MintedAccessToken { token, payload, expires_at })
     }
 
     fn payload(&self, now: Timestamp, expires_at: Timestamp) -> Map<String, Value> {
@@ -175,10 +168,7 @@ impl AccessTokenInput<'_> {
             ("rsub".to_owned(), self.recipe_user_id.as_str().into()),
             ("tId".to_owned(), self.tenant_id.as_str().into()),
             ("sessionHandle".to_owned(), self.handle.to_string().into()),
-            (
-                "refreshTokenHash1".to_owned(),
-                self.refresh_token_hash.into(),
-            ),
+            ("refreshTokenHash1".to_owned(), self.refresh_token_hash.into()),
             // Refresh rotates at once, so there is never a parent to promote (contract §5.8).
             ("parentRefreshTokenHash1".to_owned(), Value::Null),
             ("antiCsrfToken".to_owned(), self.anti_csrf_token.into()),
@@ -239,10 +229,7 @@ struct Header {
 }
 
 /// Tokens without the member are version 3 (contract §5.3).
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "serde needs the field's type; null stays None"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "serde needs the field's type; null stays None")]
 fn version_when_absent() -> Option<String> {
     Some("3".to_owned())
 }
@@ -308,15 +295,12 @@ impl<'a> UnverifiedAccessToken<'a> {
         if self.has_critical_extension {
             return Err(TokenError::CriticalExtension);
         }
-        let key = keys
-            .find(self.key_id.as_str())
-            .ok_or(TokenError::UnknownKey)?;
+        let key = keys.find(self.key_id.as_str()).ok_or(TokenError::UnknownKey)?;
         if SigningAlgorithm::from_name(&self.algorithm) != Some(key.signing_algorithm()) {
             return Err(TokenError::WrongAlgorithm);
         }
-        let signature = URL_SAFE_NO_PAD
-            .decode(self.signature)
-            .map_err(|_| TokenError::BadSignature)?;
+        let signature =
+            URL_SAFE_NO_PAD.decode(self.signature).map_err(|_| TokenError::BadSignature)?;
         let verifier: &dyn JwtVerifier = key;
         verifier
             .verify(self.message.as_bytes(), &signature)
@@ -333,10 +317,7 @@ impl<'a> UnverifiedAccessToken<'a> {
         if self.key_id.is_dynamic() != dynamic_keys {
             return Err(TokenError::WrongKeyKind);
         }
-        Ok(AccessToken {
-            claims: self.claims,
-            payload: self.payload,
-        })
+        Ok(AccessToken { claims: self.claims, payload: self.payload })
     }
 }
 
@@ -347,18 +328,10 @@ fn decode_json<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {
 /// The session claims, if all that the version requires are there with the right type.
 fn session_claims(payload: &Map<String, Value>, version: u32) -> Option<AccessClaims> {
     // `stt` marks tokens that are not session tokens (contract §5.2).
-    if payload
-        .get("stt")
-        .is_some_and(|stt| stt.as_f64() != Some(0.0))
-    {
+    if payload.get("stt").is_some_and(|stt| stt.as_f64() != Some(0.0)) {
         return None;
     }
-    let text = |name: &str| {
-        payload
-            .get(name)?
-            .as_str()
-            .map(|text| text.trim().to_owned())
-    };
+    let text = |name: &str| payload.get(name)?.as_str().map(|text| text.trim().to_owned());
     let user_id = UserId::new(text("sub")?);
     let recipe_user_id = match version {
         3 | 4 => text("rsub").map_or_else(|| user_id.clone(), UserId::new),
@@ -389,8 +362,6 @@ fn session_claims(payload: &Map<String, Value>, version: u32) -> Option<AccessCl
 fn seconds(value: &Value) -> Option<Timestamp> {
     /// The last instant of year 9999: later dates are nonsense and would only test arithmetic.
     const MAX: f64 = 253_402_300_799.0;
-    let number = value
-        .as_f64()
-        .filter(|number| (0.0..=MAX).contains(number))?;
+    let number = value.as_f64().filter(|number| (0.0..=MAX).contains(number))?;
     Some(Timestamp::from_secs(number as u64))
 }

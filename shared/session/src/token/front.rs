@@ -24,11 +24,8 @@ pub fn front_token(
     access_expires_at: Timestamp,
     payload: &Map<String, Value>,
 ) -> String {
-    let token = FrontToken {
-        uid: user_id.as_str(),
-        ate: access_expires_at.as_secs() * 1000,
-        up: payload,
-    };
+    let token =
+        FrontToken { uid: user_id.as_str(), ate: access_expires_at.as_secs() * 1000, up: payload };
     // A map with text keys always serialises.
     STANDARD.encode(serde_json::to_vec(&token).unwrap_or_default())
 }
@@ -39,18 +36,10 @@ mod tests {
 
     #[test]
     fn the_contract_vector_is_padded_standard_base64_in_member_order() {
-        let token = front_token(
-            &UserId::new("ab"),
-            Timestamp::from_millis(1999),
-            &Map::new(),
-        );
+        let token = front_token(&UserId::new("ab"), Timestamp::from_millis(1999), &Map::new());
         let json = STANDARD.decode(&token).unwrap();
         assert_eq!(json, br#"{"uid":"ab","ate":1000,"up":{}}"#);
-        let vector = FrontToken {
-            uid: "ab",
-            ate: 1,
-            up: &Map::new(),
-        };
+        let vector = FrontToken { uid: "ab", ate: 1, up: &Map::new() };
         assert_eq!(
             STANDARD.encode(serde_json::to_vec(&vector).unwrap()),
             "eyJ1aWQiOiJhYiIsImF0ZSI6MSwidXAiOnt9fQ=="

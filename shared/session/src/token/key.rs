@@ -174,10 +174,7 @@ impl SigningKey {
                     x: coordinate(1..33),
                     y: coordinate(33..65),
                 };
-                (
-                    KeyAlgorithm::ES256,
-                    AlgorithmParameters::EllipticCurve(parameters),
-                )
+                (KeyAlgorithm::ES256, AlgorithmParameters::EllipticCurve(parameters))
             }
         };
         Jwk {
@@ -218,9 +215,7 @@ impl JwtSigner for SigningKey {
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey")
-            .field("key_id", &self.key_id)
-            .finish_non_exhaustive()
+        f.debug_struct("SigningKey").field("key_id", &self.key_id).finish_non_exhaustive()
     }
 }
 
@@ -242,26 +237,17 @@ impl VerifyingKey {
         let member = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| unusable());
         match (&jwk.common.key_algorithm, &jwk.algorithm) {
             (Some(KeyAlgorithm::RS256), AlgorithmParameters::RSA(rsa)) => {
-                let components = RsaPublicKeyComponents {
-                    n: member(&rsa.n)?,
-                    e: member(&rsa.e)?,
-                };
+                let components = RsaPublicKeyComponents { n: member(&rsa.n)?, e: member(&rsa.e)? };
                 let parsed = components
                     .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)
                     .map_err(|_| unusable())?;
-                Ok(Self {
-                    algorithm: SigningAlgorithm::Rs256,
-                    parsed,
-                })
+                Ok(Self { algorithm: SigningAlgorithm::Rs256, parsed })
             }
             (Some(KeyAlgorithm::ES256), AlgorithmParameters::EllipticCurve(ec)) => {
                 let point = [&[4_u8][..], &member(&ec.x)?, &member(&ec.y)?].concat();
                 let parsed = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
                     .map_err(|_| unusable())?;
-                Ok(Self {
-                    algorithm: SigningAlgorithm::Es256,
-                    parsed,
-                })
+                Ok(Self { algorithm: SigningAlgorithm::Es256, parsed })
             }
             _ => Err(unusable()),
         }
@@ -276,9 +262,7 @@ impl VerifyingKey {
 
 impl Verifier<Vec<u8>> for VerifyingKey {
     fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), SignatureError> {
-        self.parsed
-            .verify_sig(message, signature)
-            .map_err(SignatureError::from_source)
+        self.parsed.verify_sig(message, signature).map_err(SignatureError::from_source)
     }
 }
 

@@ -53,10 +53,7 @@ impl MasterKey {
     /// `id` is carried in the clear by each token, so that several secrets can be accepted.
     #[must_use]
     pub fn new(id: u8, secret: &[u8; Self::SECRET_LEN]) -> Self {
-        Self {
-            id,
-            extracted: Salt::new(HKDF_SHA256, HKDF_SALT).extract(secret),
-        }
+        Self { id, extracted: Salt::new(HKDF_SHA256, HKDF_SALT).extract(secret) }
     }
 
     /// The key of one session.
@@ -73,9 +70,7 @@ impl MasterKey {
 
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MasterKey")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("MasterKey").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -94,9 +89,7 @@ impl MasterKeys {
     }
 
     fn find(&self, id: u8) -> Option<&MasterKey> {
-        std::iter::once(&self.minting)
-            .chain(&self.accepted)
-            .find(|key| key.id == id)
+        std::iter::once(&self.minting).chain(&self.accepted).find(|key| key.id == id)
     }
 
     /// The refresh token of one generation; always the same bytes under the same master key.
@@ -140,14 +133,7 @@ fn anti_csrf_token(master: &MasterKey, handle: &SessionHandle, generation: Gener
     let number = u128::from_be_bytes(bytes) & !(0xf << 76 | 0x3 << 62) | (4 << 76 | 2 << 62);
     let hex = format!("{number:032x}");
     let part = |range| hex.get(range).unwrap_or_default();
-    [
-        part(0..8),
-        part(8..12),
-        part(12..16),
-        part(16..20),
-        part(20..32),
-    ]
-    .join("-")
+    [part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)].join("-")
 }
 
 /// Compares secrets in a time that does not depend on where they differ.
@@ -225,11 +211,7 @@ impl UnverifiedRefreshToken {
         let generation = Generation::new(u32::from_be_bytes(*generation))?;
         let anti_csrf_token =
             (first & FLAG_ANTI_CSRF != 0).then(|| anti_csrf_token(master, &handle, generation));
-        Some(RefreshClaims {
-            handle,
-            generation,
-            anti_csrf_token,
-        })
+        Some(RefreshClaims { handle, generation, anti_csrf_token })
     }
 }
 

@@ -56,10 +56,7 @@ struct SessionItem {
 /// The key of a session's item.
 pub(super) fn key(handle: &SessionHandle) -> Item {
     HashMap::from([
-        (
-            "pk".to_owned(),
-            AttributeValue::S(handle.partition().to_string()),
-        ),
+        ("pk".to_owned(), AttributeValue::S(handle.partition().to_string())),
         ("sk".to_owned(), AttributeValue::S(handle.to_string())),
     ])
 }
@@ -99,10 +96,7 @@ pub(super) fn from_session(session: &Session) -> Result<Item, StoreError> {
 
 /// The session that an item holds.
 pub(super) fn to_session(handle: &SessionHandle, item: Item) -> Result<Session, StoreError> {
-    let format = item
-        .get("format")
-        .and_then(|value| value.as_n().ok())
-        .map(String::as_str);
+    let format = item.get("format").and_then(|value| value.as_n().ok()).map(String::as_str);
     if format != Some("1") {
         let found = format.unwrap_or("none");
         return Err(StoreError::Inconsistent {
@@ -153,8 +147,5 @@ fn instant(millis: u64) -> Option<Timestamp> {
 }
 
 fn inconsistent(handle: &SessionHandle, problem: &impl ToString) -> StoreError {
-    StoreError::Inconsistent {
-        item: handle.to_string(),
-        problem: problem.to_string(),
-    }
+    StoreError::Inconsistent { item: handle.to_string(), problem: problem.to_string() }
 }

@@ -32,16 +32,9 @@ impl PrivateKeyReader for DynamoDb {
 
 impl KeyCreator for DynamoDb {
     async fn create_keys(&self, keys: &StoredKeys, public: &JwkSet) -> Result<bool, StoreError> {
-        let puts = [
-            self.put_if_absent(PRIVATE, keys)?,
-            self.put_if_absent(PUBLIC, public)?,
-        ];
-        let result = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(puts.into()))
-            .send()
-            .await;
+        let puts = [self.put_if_absent(PRIVATE, keys)?, self.put_if_absent(PUBLIC, public)?];
+        let result =
+            self.client.transact_write_items().set_transact_items(Some(puts.into())).send().await;
         match result {
             Ok(_) => Ok(true),
             Err(error) => match error.as_service_error() {
@@ -105,8 +98,5 @@ impl DynamoDb {
 }
 
 fn inconsistent(pk: &str, problem: &str) -> StoreError {
-    StoreError::Inconsistent {
-        item: pk.to_owned(),
-        problem: problem.to_owned(),
-    }
+    StoreError::Inconsistent { item: pk.to_owned(), problem: problem.to_owned() }
 }

@@ -9,6 +9,7 @@ mod keys;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{
@@ -42,11 +43,7 @@ pub struct DynamoDb {
 impl DynamoDb {
     /// Uses the tables of these names.
     pub fn new(client: Client, sessions: impl Into<String>, keys: impl Into<String>) -> Self {
-        Self {
-            client,
-            sessions: sessions.into(),
-            keys: keys.into(),
-        }
+        Self { client, sessions: sessions.into(), keys: keys.into() }
     }
 
     fn update(&self, handle: &SessionHandle) -> UpdateItemFluentBuilder {
@@ -72,10 +69,7 @@ impl SessionReader for DynamoDb {
             .send()
             .await
             .map_err(|error| StoreError::from_sdk("GetItem", error))?;
-        output
-            .item
-            .map(|found| item::to_session(handle, found))
-            .transpose()
+        output.item.map(|found| item::to_session(handle, found)).transpose()
     }
 }
 
@@ -91,40 +85,31 @@ impl SessionCreator for DynamoDb {
             .return_values_on_condition_check_failure(OnFailure::AllOld)
             .send()
             .await;
-        let error = match result {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
+        let Err(error) = result else { return Ok(()) };
+        let Some(PutItemError::ConditionalCheckFailedException(conflict)) =
+            error.as_service_error()
+        else {
+            return Err(StoreError::from_sdk("PutItem", error));
         };
         // An SDK retry of a put that was applied finds its own item: that is success.
-        if let Some(conflict) =
-            error.as_service_error().and_then(|e| match e {
-                aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(c) => Some(c),
-                _ => None,
-            })
+        match conflict
+            .item
+            .clone()
+            .map(|found| item::to_session(&session.handle, found))
+            .transpose()?
         {
-            let found = conflict.item.clone().map(|found| item::to_session(&session.handle, found));
-            return match found.transpose()? {
-                Some(found) if found == *session => Ok(()),
-                Some(_) | None => Err(StoreError::Inconsistent {
-                    item: session.handle.to_string(),
-                    problem: "the handle of a new session is taken".to_owned(),
-                }),
-            };
+            Some(found) if found == *session => Ok(()),
+            Some(_) | None => Err(StoreError::Inconsistent {
+                item: session.handle.to_string(),
+                problem: "the handle of a new session is taken".to_owned(),
+            }),
         }
-        Err(StoreError::from_sdk("PutItem", error))
     }
 }
 
 impl SessionRefresher for DynamoDb {
     async fn rotate(&self, rotation: Rotation<'_>) -> Result<Written, StoreError> {
-        let Rotation {
-            handle,
-            presented,
-            now,
-            policy,
-            expires_at,
-            used_by,
-        } = rotation;
+        let Rotation { handle, presented, now, policy, expires_at, used_by } = rotation;
         let result = self
             .update(handle)
             .update_expression(
@@ -150,18 +135,8 @@ impl SessionRefresher for DynamoDb {
     }
 
     async fn advance(&self, transition: Transition<'_>) -> Result<Written, StoreError> {
-        let Transition {
-            seen,
-            next,
-            used_by,
-        } = transition;
-        let RefreshState {
-            current,
-            rotated_at,
-            served_at,
-            expires_at,
-            ..
-        } = *next;
+        let Transition { seen, next, used_by } = transition;
+        let RefreshState { current, rotated_at, served_at, expires_at, .. } = *next;
         let mut condition = IS_AS_SEEN.to_owned();
         if rotated_at == seen.refresh.rotated_at {
             // The window only ever slides forward, whoever comes last.
@@ -251,22 +226,12 @@ where
         }
         Err(error) => error,
     };
-    match error {
-        SdkError::ServiceError(service)
-            if service.err().is_conditional_check_failed_exception() =>
-        {
-            let UpdateItemError::ConditionalCheckFailedException(conflict) = service.into_err()
-            else {
-                return Ok(Written::Refused(None));
-            };
-            let old = conflict
-                .item
-                .map(|found| item::to_session(handle, found))
-                .transpose()?;
-            Ok(Written::Refused(old))
-        }
-        other => Err(StoreError::from_sdk("UpdateItem", other)),
-    }
+    let Some(UpdateItemError::ConditionalCheckFailedException(conflict)) = error.as_service_error()
+    else {
+        return Err(StoreError::from_sdk("UpdateItem", error));
+    };
+    let old = conflict.item.clone().map(|found| item::to_session(handle, found)).transpose()?;
+    Ok(Written::Refused(old))
 }
 
 fn n(number: u64) -> AttributeValue {
@@ -275,9 +240,7 @@ fn n(number: u64) -> AttributeValue {
 
 fn context(used_by: &DeviceContext) -> AttributeValue {
     let text = |(name, value): (&str, &Option<String>)| {
-        value
-            .clone()
-            .map(|value| (name.to_owned(), AttributeValue::S(value)))
+        value.clone().map(|value| (name.to_owned(), AttributeValue::S(value)))
     };
     let members = [("agent", &used_by.agent), ("network", &used_by.network)];
     AttributeValue::M(members.into_iter().filter_map(text).collect())
