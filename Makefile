@@ -1,0 +1,66 @@
+# The entry points. `make run` and `make test` install what they lack; longer logic is in scripts/.
+SHELL := bash
+.DEFAULT_GOAL := help
+
+# The functions are built for the processor of this machine, so that they can be run here.
+ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+# In CI a stale lock file is an error; elsewhere cargo updates it.
+LOCKED := $(if $(CI),--locked)
+# A change of a manifest runs the install again.
+PAGE := shared/local/page/dist/supertokens.js
+BROWSER := tests/browser/node_modules/.package-lock.json
+SAM := .venv/installed
+DENY_VERSION := 0.20.2
+DENY := .tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+
+# Short lifetimes, so that refreshes and theft can be watched on the demo page.
+ARGS ?= --access-token-ttl 30 --refresh-flight 2
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+
+.PHONY: help run test setup page fmt fmt-check lint doc unit deny advisories sam-lint build emulator browser clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+run: $(PAGE) ## Run the stack on this machine, with the demo page
+	cargo run $(LOCKED) --package local -- $(ARGS)
+test: ## Run every check below; SKIP="browser deny" leaves some out
+	@scripts/test
+setup: $(PAGE) $(BROWSER) $(SAM) $(DENY) ## Install all that the checks need
+	@scripts/chromium
+page: $(PAGE) ## Bundle the demo page's SDK
+fmt: ## Format the code
+	cargo fmt --all
+fmt-check: ## Check: the code is formatted
+	cargo fmt --all --check
+lint: $(PAGE) ## Check: clippy has nothing to say
+	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+doc: $(PAGE) ## Check: the documentation builds
+	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps --document-private-items
+unit: $(PAGE) ## Check: the Rust tests
+	cargo test $(LOCKED) --workspace
+deny: $(DENY) ## Check: licences, banned and duplicate crates, sources
+	$(DENY) check bans licenses sources
+advisories: $(DENY) ## Check: published vulnerabilities; not part of `test`, it needs GitHub
+	$(DENY) check advisories
+sam-lint: $(SAM) ## Check: the template
+	sam validate --lint
+build: $(SAM) ## Check: the functions build as they are deployed
+	sam build --parameter-overrides Architecture=$(ARCH)
+emulator: build ## Check: the built functions, under Lambda's runtime emulator
+	@scripts/emulator-tests $(ARCH)
+browser: $(PAGE) $(BROWSER) ## Check: the published web SDK against the stack, in Chromium
+	@scripts/browser-tests
+clean: ## Remove everything that was built or installed here
+	cargo clean
+	rm -rf .aws-sam .tools .venv shared/local/page/{dist,node_modules} tests/browser/node_modules
+
+$(PAGE): shared/local/page/package.json shared/local/page/package-lock.json
+	cd shared/local/page && npm ci && npm run build && touch dist/supertokens.js
+$(BROWSER): tests/browser/package.json tests/browser/package-lock.json
+	cd tests/browser && npm ci && touch node_modules/.package-lock.json
+$(SAM): tools/requirements.txt
+	rm -rf .venv && python3 -m venv .venv && .venv/bin/pip install --quiet --require-hashes --no-deps --requirement $< && touch $@
+$(DENY): # compiled once, in about two minutes
+	env -u CARGO_TARGET_DIR cargo install --locked --root .tools/cargo-deny-$(DENY_VERSION) cargo-deny@$(DENY_VERSION)
