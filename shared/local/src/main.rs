@@ -1,5 +1,6 @@
 //! `cargo run -p local`: the stack on this machine.
 
+use std::io::IsTerminal as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use local::gateway::{Cors, MAX_BODY_BYTES};
 use local::stack::Stack;
 use session::SessionConfig;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Sesam on this machine: every function, an embedded `DynamoDB`, an example application.
 #[derive(Parser)]
@@ -59,6 +61,7 @@ fn setting(text: &str) -> Result<(String, String), String> {
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env()
                 .unwrap_or_else(|_| "warn,session=info".into()),
@@ -80,9 +83,10 @@ async fn main() -> anyhow::Result<()> {
     let clock = Arc::new(SystemClock);
     let stack = Arc::new(Stack::start(&config, client(engine), clock, Some(cors)).await?);
 
+    let terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
     greet(&url, &arguments);
     let app = Router::new().fallback(answer).with_state(stack);
-    axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
+    axum::serve(listener, app).with_graceful_shutdown(interrupted(terminate)).await?;
     Ok(())
 }
 
@@ -111,10 +115,11 @@ async fn answer(State(stack): State<Arc<Stack>>, request: Request<Body>) -> Resp
     stack.handle(request).await.map(Body::from)
 }
 
-async fn interrupted() {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        tracing::error!(%error, "Ctrl-C cannot be waited for");
-        std::future::pending::<()>().await;
+/// Ctrl-C, or a polite request to end from whoever started the process.
+async fn interrupted(mut terminate: Signal) {
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
     }
 }
 
@@ -132,8 +137,8 @@ fn greet(url: &str, arguments: &Arguments) {
     println!("        -d '{{\"userId\":\"alice\"}}'");
     println!("      then send st-access-token as `Authorization: Bearer …` to {url}/api/me\n");
     println!(
-        "  access tokens live {} s; see automatic refreshes sooner with --access-token-ttl 10",
-        arguments.access_token_ttl
+        "  access tokens live {} s, F is {} s; --access-token-ttl 10 --refresh-flight 2 shows more",
+        arguments.access_token_ttl, arguments.refresh_flight
     );
     match &arguments.data {
         Some(folder) => println!("  data is kept in {}", folder.display()),

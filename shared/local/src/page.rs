@@ -13,7 +13,8 @@ const SCRIPT: &str = include_str!("../page/page.js");
 const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/page/dist/supertokens.js");
 
 /// The page needs nothing from elsewhere.
-const POLICY: HeaderValue = HeaderValue::from_static("default-src 'self'; img-src 'self' data:");
+const POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'self'; base-uri 'none'; frame-ancestors 'none'");
 
 /// Whether the bundle was built.
 pub(crate) fn has_bundle() -> bool {
@@ -40,6 +41,7 @@ pub(crate) fn file(request: &Request<Bytes>) -> Option<Response<Bytes>> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     Some(response)
 }
 

@@ -31,6 +31,20 @@ macro_rules! http_function {
 #[derive(Debug)]
 pub struct Stack {
     gateway: Gateway,
+    functions: Functions,
+}
+
+/// The functions that are deployed, to be invoked with events of one's own.
+#[derive(Debug)]
+pub struct Functions {
+    /// The authorizer.
+    pub authorizer: Function,
+    /// `POST {base}/session/refresh`.
+    pub refresh: Function,
+    /// `POST {base}/signout`.
+    pub signout: Function,
+    /// Key set and discovery.
+    pub jwks: Function,
 }
 
 impl Stack {
@@ -70,7 +84,7 @@ impl Stack {
         let settings = Function::http(move |_| ready(example::settings(&shown)));
 
         let base = &config.base_path;
-        let mut gateway = Gateway::new(authorizer, cors);
+        let mut gateway = Gateway::new(authorizer.clone(), cors);
         for tenant in ["", "/{tenantId}"] {
             let at = |path: &str| format!("{base}{tenant}{path}");
             gateway = gateway
@@ -99,7 +113,7 @@ impl Stack {
             .route(Method::POST, "/api/like", Access::Authorized, &like)
             .route(Method::GET, "/healthz", Access::Public, &health)
             .build()?;
-        Ok(Self { gateway })
+        Ok(Self { gateway, functions: Functions { authorizer, refresh, signout, jwks } })
     }
 
     /// Answers one request: the demo page's files, or whatever is behind the gateway.
@@ -108,6 +122,12 @@ impl Stack {
             Some(file) => file,
             None => self.gateway.handle(request).await,
         }
+    }
+
+    /// The functions without the gateway.
+    #[must_use]
+    pub const fn functions(&self) -> &Functions {
+        &self.functions
     }
 
     /// Whether the demo page has its SDK bundle.

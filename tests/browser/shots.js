@@ -1,0 +1,49 @@
+// Writes PNGs of the demo page to shots/: desktop and phone, light and dark, state by state.
+
+import { mkdir } from "node:fs/promises";
+import { launchBrowser, startStack } from "./harness.js";
+
+const FOLDER = new URL("shots/", import.meta.url).pathname;
+const SCREENS = { desktop: { width: 1280, height: 900 }, phone: { width: 360, height: 740 } };
+
+await mkdir(FOLDER, { recursive: true });
+const stack = await startStack();
+const browser = await launchBrowser();
+try {
+  for (const [name, viewport] of Object.entries(SCREENS)) {
+    for (const colorScheme of ["light", "dark"]) {
+      const context = await browser.newContext({ viewport, colorScheme, deviceScaleFactor: 2 });
+      const page = await context.newPage();
+      const shoot = async (state) => {
+        await page.evaluate(() => scrollTo(0, 0));
+        await page.screenshot({ path: `${FOLDER}${name}-${colorScheme}-${state}.png`, fullPage: true });
+      };
+
+      await page.goto(stack.origin);
+      await page.locator("#sign-in").waitFor();
+      await shoot("1-signed-out");
+
+      await page.locator("#sign-in").click();
+      await page.locator("#session").waitFor();
+      await page.locator("#call-me").click();
+      await page.locator("#answer").waitFor();
+      await shoot("2-signed-in");
+
+      await page.locator("#steal").click();
+      await page.locator('#thief-holds[data-standing="newest"]').waitFor();
+      await page.locator("#device-refresh").click();
+      await page.locator('#thief-holds[data-standing="late"]').waitFor();
+      await shoot("3-stolen");
+
+      await page.locator("#use-copy").click();
+      await page.locator('#device-holds[data-standing="burnt"]').waitFor();
+      await page.locator("#device-refresh").click();
+      await page.locator("#notice").waitFor();
+      await shoot("4-theft-detected");
+      await context.close();
+    }
+  }
+} finally {
+  await browser.close();
+  await stack.stop();
+}
