@@ -9,10 +9,10 @@ use local::dynamodb::{client, create_tables, store};
 use local::gateway::Cors;
 use session::SessionConfig;
 use session::model::{Clock, Timestamp};
-use session::store::{DynamoDb, KeyCreator as _};
+use session::store::DynamoDb;
 
 use crate::clock::ManualClock;
-use crate::keys;
+use crate::events;
 use crate::wire::Wire;
 
 /// When every test begins: 2023-11-14T22:13:20Z.
@@ -62,9 +62,8 @@ impl Harness {
         let config = config(settings);
         let client = client(wire.clone());
         create_tables(&client).await.unwrap();
-        let (private, public) = keys::stored();
         let store = store(client.clone());
-        store.create_keys(&private, &public).await.unwrap();
+        events::seed_keys(&store).await;
         let cors: Option<Cors> = None;
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
         let stack = Stack::start(&config, client, shared, cors).await.unwrap();

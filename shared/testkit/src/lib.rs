@@ -2,6 +2,7 @@
 //! fails, and a whole stack to send requests to. Never shipped.
 
 pub mod clock;
+pub mod events;
 pub mod harness;
 pub mod keys;
 pub mod wire;

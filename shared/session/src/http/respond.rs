@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::TokenHeaders;
 use crate::config::SessionConfig;
-use crate::error::SessionError;
+use crate::error::{Ended, SessionError};
 
 /// A response whose body is JSON text.
 pub type Response = http::Response<String>;
@@ -96,9 +96,12 @@ pub fn error_response(config: &SessionConfig, error: &SessionError) -> Response 
 fn log(error: &SessionError) {
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     match error {
-        SessionError::NoToken | SessionError::TryRefresh(_) | SessionError::SessionEnded(_) => {
-            tracing::info!(cause, "{error}");
+        // Every first visitor probes once without a token (contract §7.1).
+        SessionError::NoToken | SessionError::SessionEnded(Ended::NoRefreshToken) => {
+            tracing::debug!("{error}");
         }
+        SessionError::TryRefresh(_) => tracing::info!(cause, "{error}"),
+        SessionError::SessionEnded(_) => tracing::info!("{error}"),
         SessionError::InvalidInput(_) => tracing::info!("{error}"),
         SessionError::Reuse(reuse) => tracing::warn!(
             session.handle = %reuse.handle,

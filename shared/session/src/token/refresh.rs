@@ -6,7 +6,8 @@
 //!
 //! in base64url without padding: 88 characters that no cookie or header needs to encode. The MAC is
 //! HMAC-SHA-256 under HKDF-SHA-256(master key, session handle). Nothing that equals a token is ever
-//! stored, the same generation always gives the same bytes, and a forged token is refused without
+//! stored, the same generation always gives the same bytes (once with and once without an anti-CSRF
+//! token), and a forged token is refused without
 //! touching the table.
 
 use std::fmt;

@@ -1,0 +1,171 @@
+//! The event files: what they hold, and the data that their tokens refer to.
+//!
+//! `cargo run -p testkit --bin write-events` writes them; a test compares. Their tokens are signed by
+//! the test keys and valid until 2100, so the same files serve tests with a manual clock, the runtime
+//! emulator with the real one, and `cargo lambda invoke`.
+
+use std::time::Duration;
+
+use rand::rand_core::{TryCryptoRng, TryRng};
+use serde_json::{Value, json};
+use session::model::{
+    DeviceContext, Generation, RefreshState, Session, SessionHandle, TenantId, Timestamp, UserId,
+};
+use session::store::{DynamoDb, KeyCreator as _, SessionCreator as _};
+use session::token::access::AccessTokenInput;
+
+use crate::harness::START;
+use crate::keys;
+
+/// 2100-01-01T00:00:00Z.
+const FAR: Timestamp = Timestamp::from_secs(4_102_444_800);
+
+/// The session of every event.
+pub fn session() -> Session {
+    let user_id = UserId::new("user-1");
+    Session {
+        handle: SessionHandle::random("public", &user_id, &mut AllOnes),
+        recipe_user_id: user_id.clone(),
+        user_id,
+        tenant_id: TenantId::public(),
+        created_at: START,
+        refresh: RefreshState::new(FAR, None),
+        access_token_payload: serde_json::Map::new(),
+        session_data: serde_json::Map::new(),
+        last_used_by: DeviceContext::default(),
+        revocation: None,
+    }
+}
+
+/// Puts the test keys into a fresh table.
+pub async fn seed_keys(store: &DynamoDb) {
+    let (private, public) = keys::stored();
+    store.create_keys(&private, &public).await.unwrap();
+}
+
+/// Puts the events' session into a fresh table.
+pub async fn seed_session(store: &DynamoDb) {
+    store.create_session(&session()).await.unwrap();
+}
+
+/// Every event file: path below `events/`, content.
+pub fn all() -> Vec<(&'static str, Value)> {
+    let access = access_token(Duration::from_millis(FAR.as_millis() - START.as_millis()));
+    let expired = access_token(Duration::ZERO);
+    let refresh = keys::master().mint(&session().handle, Generation::FIRST, false);
+    let refresh = refresh.expose();
+    let forged = format!("{}AAAA", &refresh[..refresh.len() - 4]);
+    let access_cookie = format!("sAccessToken={access}");
+    let refresh_cookie = format!("sRefreshToken={refresh}");
+    let authorize = |headers: &[(&str, &str)], cookies: &[&str]| authorizer_event(headers, cookies);
+    let post = |path, headers: &[(&str, &str)], cookies: &[&str]| {
+        http_event("POST", path, headers, cookies)
+    };
+    let refresh_path = "/auth/session/refresh";
+    let bearer = |token: &str| format!("Bearer {token}");
+    vec![
+        ("authorizer/ok.json", authorize(&[], &[&access_cookie])),
+        ("authorizer/ok-header.json", authorize(&[("authorization", &bearer(&access))], &[])),
+        (
+            "authorizer/rejected-expired-token.json",
+            authorize(&[], &[&format!("sAccessToken={expired}")]),
+        ),
+        ("authorizer/rejected-missing-token.json", authorize(&[], &["theme=dark"])),
+        ("refresh/ok.json", post(refresh_path, &[], &[&refresh_cookie])),
+        ("refresh/ok-header.json", post(refresh_path, &[("authorization", &bearer(refresh))], &[])),
+        (
+            "refresh/rejected-forged-token.json",
+            post(refresh_path, &[], &[&format!("sRefreshToken={forged}")]),
+        ),
+        ("refresh/rejected-missing-token.json", post(refresh_path, &[], &[])),
+        ("signout/ok.json", post("/auth/signout", &[], &[&access_cookie])),
+        ("signout/rejected-missing-token.json", post("/auth/signout", &[], &[])),
+        ("jwks/ok.json", http_event("GET", "/auth/jwt/jwks.json", &[], &[])),
+        (
+            "jwks/ok-discovery.json",
+            http_event("GET", "/auth/.well-known/openid-configuration", &[], &[]),
+        ),
+    ]
+}
+
+fn access_token(ttl: Duration) -> String {
+    let session = session();
+    let refresh = keys::master().mint(&session.handle, Generation::FIRST, false);
+    let input = AccessTokenInput {
+        user_id: &session.user_id,
+        recipe_user_id: &session.recipe_user_id,
+        tenant_id: &session.tenant_id,
+        handle: &session.handle,
+        custom: &session.access_token_payload,
+        refresh_token_hash: &refresh.hash(),
+        anti_csrf_token: None,
+    };
+    input.sign(&keys::dynamic(), START, ttl).unwrap().token
+}
+
+fn http_event(method: &str, path: &str, headers: &[(&str, &str)], cookies: &[&str]) -> Value {
+    let mut event = json!({
+        "version": "2.0",
+        "routeKey": format!("{method} {path}"),
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": { "user-agent": "example", "rid": "session" },
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "abcdef123",
+            "domainName": "api.example.com",
+            "domainPrefix": "api",
+            "http": {
+                "method": method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "192.0.2.1",
+                "userAgent": "example",
+            },
+            "requestId": "example",
+            "routeKey": format!("{method} {path}"),
+            "stage": "$default",
+            "time": "14/Nov/2023:22:13:20 +0000",
+            "timeEpoch": START.as_millis(),
+        },
+        "isBase64Encoded": false,
+    });
+    for (name, value) in headers {
+        event["headers"][name] = (*value).into();
+    }
+    if !cookies.is_empty() {
+        event["cookies"] = cookies.to_vec().into();
+    }
+    event
+}
+
+fn authorizer_event(headers: &[(&str, &str)], cookies: &[&str]) -> Value {
+    let mut event = http_event("GET", "/orders", headers, cookies);
+    event["type"] = "REQUEST".into();
+    event["routeArn"] =
+        "arn:aws:execute-api:eu-west-1:123456789012:abcdef123/$default/GET/orders".into();
+    event.as_object_mut().unwrap().remove("isBase64Encoded");
+    event
+}
+
+/// The same handle in every run.
+struct AllOnes;
+
+impl TryRng for AllOnes {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(0x0101_0101)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(0x0101_0101_0101_0101)
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        bytes.fill(1);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for AllOnes {}

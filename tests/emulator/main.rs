@@ -1,0 +1,131 @@
+//! Every built function answers its `ok` event under AWS's runtime interface emulator.
+//!
+//! What is run is what `sam build` made. The functions reach an embedded `DynamoDB` over loopback.
+//! `RIE` names the emulator, `SAM_BUILD_DIR` the folder that `sam build` filled.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use local::dynamodb::{Embedded, KEYS_TABLE, SESSIONS_TABLE, client, create_tables, store};
+use serde_json::Value;
+use testkit::events;
+
+/// How often a starting emulator is asked, 100 ms apart.
+const MAX_TRIES: u32 = 100;
+
+/// A function under the emulator; ended when dropped.
+struct Emulated {
+    process: Child,
+    url: String,
+}
+
+impl Emulated {
+    fn start(logical_id: &str, table_endpoint: &str) -> Self {
+        let binary = Path::new(&variable("SAM_BUILD_DIR")).join(logical_id).join("bootstrap");
+        assert!(binary.is_file(), "{} is missing: run `sam build`", binary.display());
+        let (front, runtime) = (free_address(), free_address());
+        let process = Command::new(variable("RIE"))
+            .args(["--runtime-interface-emulator-address", &front])
+            .args(["--runtime-api-address", &runtime])
+            .args(["--log-level", "error"])
+            .arg(binary)
+            .envs([
+                ("SESSIONS_TABLE", SESSIONS_TABLE),
+                ("KEYS_TABLE", KEYS_TABLE),
+                ("API_DOMAIN", "https://api.example.com"),
+                ("WEBSITE_DOMAIN", "https://example.com"),
+                ("AWS_REGION", "eu-west-1"),
+                ("AWS_ACCESS_KEY_ID", "example"),
+                ("AWS_SECRET_ACCESS_KEY", "example"),
+                ("AWS_ENDPOINT_URL_DYNAMODB", table_endpoint),
+            ])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let url = format!("http://{front}/2015-03-31/functions/function/invocations");
+        Self { process, url }
+    }
+
+    fn invoke(&self, event: &str) -> Value {
+        for _ in 0..MAX_TRIES {
+            match ureq::post(&self.url).send(event) {
+                Ok(mut response) => {
+                    let answer = response.body_mut().read_to_string().unwrap();
+                    return serde_json::from_str(&answer).unwrap();
+                }
+                Err(ureq::Error::Io(_) | ureq::Error::ConnectionFailed) => {
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        panic!("the emulator does not answer at {}", self.url);
+    }
+}
+
+impl Drop for Emulated {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "says where the built functions are")]
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("set {name}; `make test` does"))
+}
+
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+/// An engine on loopback that holds the test keys and the events' session; its URL.
+async fn table() -> String {
+    let engine = Embedded::in_memory().unwrap();
+    let client = client(engine.clone());
+    create_tables(&client).await.unwrap();
+    let store = store(client);
+    events::seed_keys(&store).await;
+    events::seed_session(&store).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(dynoxide::server::serve_on(listener, engine.database().clone()));
+    url
+}
+
+/// The built function's answer to its `ok` event.
+async fn answer(logical_id: &'static str, case: &str) -> Value {
+    let table = table().await;
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../events")).join(case);
+    let event = std::fs::read_to_string(path).unwrap();
+    let invoked = move || Emulated::start(logical_id, &table).invoke(&event);
+    tokio::task::spawn_blocking(invoked).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_built_authorizer_allows() {
+    let answer = answer("AuthorizerFunction", "authorizer/ok.json").await;
+    assert_eq!(answer["isAuthorized"], true, "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_built_refresh_answers_with_a_new_pair() {
+    let answer = answer("RefreshFunction", "refresh/ok.json").await;
+    assert_eq!(answer["statusCode"], 200, "{answer}");
+    assert_eq!(answer["cookies"].as_array().map(Vec::len), Some(2), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_built_signout_ends_the_session() {
+    let answer = answer("SignoutFunction", "signout/ok.json").await;
+    assert_eq!(answer["statusCode"], 200, "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_built_jwks_publishes_the_keys() {
+    let answer = answer("JwksFunction", "jwks/ok.json").await;
+    assert_eq!(answer["statusCode"], 200, "{answer}");
+    assert!(answer["body"].as_str().is_some_and(|body| body.contains("d-1700000000000")));
+}

@@ -1,0 +1,142 @@
+//! The event files, through the functions they are for. `events/README.md` is their index.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use session::token::UnverifiedRefreshToken;
+use testkit::{Harness, events, keys};
+
+fn folder() -> PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../events")).to_path_buf()
+}
+
+fn load(path: &str) -> Value {
+    let text = std::fs::read_to_string(folder().join(path)).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Invokes the function that the path names with the file's event.
+async fn invoke(path: &str) -> Value {
+    let harness = Harness::new(&[]).await;
+    events::seed_session(&harness.store).await;
+    let functions = harness.stack.functions();
+    let function = match path.split('/').next() {
+        Some("authorizer") => &functions.authorizer,
+        Some("refresh") => &functions.refresh,
+        Some("signout") => &functions.signout,
+        Some("jwks") => &functions.jwks,
+        other => panic!("no function for {other:?}"),
+    };
+    function.invoke(load(path)).await.unwrap()
+}
+
+fn body(answer: &Value) -> Value {
+    serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
+}
+
+#[test]
+fn the_files_are_what_the_generator_writes_and_no_others_lie_around() {
+    for (path, event) in events::all() {
+        assert_eq!(load(path), event, "{path}: run `cargo run -p testkit --bin write-events`");
+    }
+    let known: BTreeSet<_> = events::all().into_iter().map(|(path, _)| path.to_owned()).collect();
+    let mut found = BTreeSet::new();
+    for function in std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()) {
+        if function.is_dir() {
+            for case in std::fs::read_dir(&function).unwrap().map(|entry| entry.unwrap().path()) {
+                found.insert(case.strip_prefix(folder()).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    assert_eq!(found, known);
+}
+
+#[test]
+fn the_index_names_every_file() {
+    let index = std::fs::read_to_string(folder().join("README.md")).unwrap();
+    for (path, _) in events::all() {
+        assert!(index.contains(path), "{path} is not in events/README.md");
+    }
+}
+
+#[tokio::test]
+async fn authorizer_ok_allows_with_a_flat_context() {
+    for path in ["authorizer/ok.json", "authorizer/ok-header.json"] {
+        let answer = invoke(path).await;
+        assert_eq!(answer["isAuthorized"], true, "{path}");
+        let context = answer["context"].as_object().unwrap();
+        assert_eq!(context["userId"], "user-1");
+        assert_eq!(context["sessionHandle"], events::session().handle.to_string());
+        assert!(context.values().all(Value::is_string), "REST APIs refuse nested values");
+    }
+}
+
+#[tokio::test]
+async fn authorizer_rejections_are_the_object_that_becomes_401() {
+    for path in ["authorizer/rejected-expired-token.json", "authorizer/rejected-missing-token.json"]
+    {
+        assert_eq!(invoke(path).await, json!({ "errorMessage": "Unauthorized" }), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn refresh_ok_sets_the_second_generation_as_cookies() {
+    let answer = invoke("refresh/ok.json").await;
+    assert_eq!((answer["statusCode"].as_u64(), body(&answer)), (Some(200), json!({})));
+    let cookies = answer["cookies"].as_array().unwrap();
+    let refresh = cookies
+        .iter()
+        .find_map(|cookie| cookie.as_str()?.strip_prefix("sRefreshToken=")?.split(';').next());
+    let token = UnverifiedRefreshToken::parse(refresh.unwrap()).unwrap();
+    assert_eq!(token.verify(&keys::master()).unwrap().generation.number(), 2);
+}
+
+#[tokio::test]
+async fn refresh_ok_header_answers_by_header() {
+    let answer = invoke("refresh/ok-header.json").await;
+    assert_eq!(answer["statusCode"], 200);
+    assert!(answer["headers"]["st-refresh-token"].as_str().is_some_and(|token| token.len() == 88));
+    assert_eq!(answer["cookies"], json!([]));
+}
+
+#[tokio::test]
+async fn refresh_rejections_are_401_and_clear_the_tokens() {
+    for path in ["refresh/rejected-forged-token.json", "refresh/rejected-missing-token.json"] {
+        let answer = invoke(path).await;
+        assert_eq!(answer["statusCode"], 401, "{path}");
+        assert_eq!(body(&answer), json!({ "message": "unauthorised" }));
+        assert_eq!(answer["headers"]["front-token"], "remove");
+        assert_eq!(answer["cookies"].as_array().unwrap().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn signout_ok_says_so_and_clears_the_cookies() {
+    let answer = invoke("signout/ok.json").await;
+    assert_eq!(
+        (answer["statusCode"].as_u64(), body(&answer)),
+        (Some(200), json!({"status": "OK"}))
+    );
+    assert_eq!(answer["cookies"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn signout_without_a_token_is_401_and_clears_nothing() {
+    let answer = invoke("signout/rejected-missing-token.json").await;
+    assert_eq!(answer["statusCode"], 401);
+    assert_eq!(answer["cookies"], json!([]));
+}
+
+#[tokio::test]
+async fn jwks_ok_publishes_both_keys() {
+    let answer = invoke("jwks/ok.json").await;
+    assert_eq!(body(&answer), serde_json::to_value(keys::stored().1).unwrap());
+}
+
+#[tokio::test]
+async fn discovery_points_to_the_key_set() {
+    let document = body(&invoke("jwks/ok-discovery.json").await);
+    assert_eq!(document["issuer"], "https://api.example.com/auth");
+    assert_eq!(document["jwks_uri"], "https://api.example.com/auth/jwt/jwks.json");
+}

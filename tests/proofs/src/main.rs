@@ -1,0 +1,58 @@
+//! Evidence for the claims about refreshing, gathered on the code that ships.
+//!
+//! `make prove` runs every claim at a size that fits continuous integration and prints one line each;
+//! `make prove SIZE=full` takes hours. Each module is one kind of evidence.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Parser, ValueEnum};
+
+/// How much evidence to gather.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Size {
+    /// Minutes.
+    Ci,
+    /// Hours.
+    Full,
+}
+
+/// What a run has shown.
+pub struct Claim {
+    /// A sentence, with its number.
+    pub text: String,
+    /// Whether it holds.
+    pub holds: bool,
+}
+
+/// Gathers evidence for the claims about refreshing.
+#[derive(Parser)]
+struct Arguments {
+    /// How much evidence to gather
+    #[arg(long, value_enum, default_value_t = Size::Ci)]
+    size: Size,
+    /// Only the evidence of these names
+    names: Vec<String>,
+}
+
+type Evidence = fn(Size) -> anyhow::Result<Vec<Claim>>;
+
+const ALL: [(&str, Evidence); 0] = [];
+
+#[expect(clippy::disallowed_methods, reason = "prints how long each took")]
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let mut all_hold = true;
+    for (name, gather) in ALL {
+        if !arguments.names.is_empty() && !arguments.names.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        let start = Instant::now();
+        for claim in gather(arguments.size)? {
+            let verdict = if claim.holds { "holds" } else { "FAILS" };
+            println!("{name:<12} {verdict}  {} ({:.0?})", claim.text, start.elapsed());
+            all_hold &= claim.holds;
+        }
+    }
+    Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
