@@ -1,3 +1,12 @@
 //! Tests of the whole stack, a module per concern.
 
+mod bad_input;
 mod budgets;
+mod create_rows;
+mod effects;
+mod events;
+mod mint;
+mod properties;
+mod refresh_rows;
+mod sign_out_rows;
+mod verify_rows;

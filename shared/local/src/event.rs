@@ -107,6 +107,10 @@ fn split(headers: &HeaderMap) -> (Map<String, Value>, Vec<String>) {
         let values: Vec<_> = headers.get_all(name).iter().map(text).collect();
         joined.insert(name.as_str().to_owned(), values.join(",").into());
     }
+    // The gateway writes these itself: what a client sends under their names is not to be believed.
+    for (name, value) in [("host", "localhost"), ("x-forwarded-proto", "https")] {
+        joined.insert(name.to_owned(), value.into());
+    }
     let lines = headers.get_all(header::COOKIE).iter().map(text);
     let cookies = lines.flat_map(|line| {
         line.split(';').map(|cookie| cookie.trim().to_owned()).collect::<Vec<_>>()

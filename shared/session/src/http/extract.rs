@@ -41,11 +41,13 @@ pub(super) fn auth_mode(headers: &HeaderMap) -> Option<TransferMethod> {
 pub(super) struct Cookies<'a>(Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'a> Cookies<'a> {
-    /// Reads every `Cookie` header; pairs without `=` and headers that are no text are skipped.
+    /// Reads every `Cookie` header. Pairs without `=` or that are no text are skipped, and only they:
+    /// another cookie of the site, in whatever encoding, must not hide the session.
     pub(super) fn of(headers: &'a HeaderMap) -> Self {
-        let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-        let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| {
-            let (name, value) = pair.split_once('=')?;
+        let lines = headers.get_all(header::COOKIE).iter();
+        let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+        let pairs = pairs.filter_map(|pair| {
+            let (name, value) = std::str::from_utf8(pair).ok()?.split_once('=')?;
             Some((percent_decode_str(name.trim()).decode_utf8().ok()?, value.trim()))
         });
         Self(pairs.collect())
@@ -115,6 +117,17 @@ mod tests {
         assert_eq!(cookies.first("sAccessToken").as_deref(), Some("a+b"));
         assert_eq!(cookies.first("c").as_deref(), Some("%zz"));
         assert_eq!(cookies.first("HttpOnly"), None);
+    }
+
+    #[test]
+    fn a_cookie_that_is_no_ascii_or_no_text_does_not_hide_the_others() {
+        let mut headers = HeaderMap::new();
+        let line = HeaderValue::from_bytes(b"a=\xc3\xbc; c=1; d=\xff").unwrap();
+        headers.insert("cookie", line);
+        let cookies = Cookies::of(&headers);
+        assert_eq!(cookies.first("a").as_deref(), Some("ü"));
+        assert_eq!(cookies.first("c").as_deref(), Some("1"));
+        assert_eq!(cookies.first("d"), None);
     }
 
     #[test]
