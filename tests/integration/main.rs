@@ -5,6 +5,7 @@ mod budgets;
 mod create_rows;
 mod effects;
 mod events;
+mod keys;
 mod mint;
 mod properties;
 mod refresh_rows;
