@@ -13,13 +13,17 @@ SAM := .venv/installed
 DENY_VERSION := 0.20.2
 DENY := .tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
+FUZZ_VERSION := 0.13.2
+FUZZ := .tools/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
+FUZZ_SECONDS ?= 10
+SIZE ?= ci
 # Short lifetimes, so that refreshes and theft can be watched on the demo page.
 ARGS ?= --access-token-ttl 30 --refresh-flight 2
 
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(dir $(FUZZ)):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help run test setup page fmt fmt-check lint doc unit deny advisories sam-lint build emulator browser clean
+.PHONY: help run test setup page fmt fmt-check lint doc unit prove fuzz deny advisories sam-lint build emulator browser clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +31,7 @@ run: $(PAGE) ## Run the stack on this machine, with the demo page
 	cargo run $(LOCKED) --package local -- $(ARGS)
 test: ## Run every check below; SKIP="browser deny" leaves some out
 	@scripts/test
-setup: $(PAGE) $(BROWSER) $(SAM) $(DENY) ## Install all that the checks need
+setup: $(PAGE) $(BROWSER) $(SAM) $(DENY) $(FUZZ) ## Install all that the checks need
 	@scripts/chromium
 page: $(PAGE) ## Bundle the demo page's SDK
 fmt: ## Format the code
@@ -40,6 +44,10 @@ doc: $(PAGE) ## Check: the documentation builds
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps --document-private-items
 unit: $(PAGE) ## Check: the Rust tests
 	cargo test $(LOCKED) --workspace
+prove: ## Check: the claims about refreshing; SIZE=full takes hours
+	cargo run $(LOCKED) --profile prove --package proofs --bin prove -- --size $(SIZE)
+fuzz: $(FUZZ) ## Check: what reads bytes from outside, fuzzed for FUZZ_SECONDS per target
+	@scripts/fuzz-tests $(FUZZ_SECONDS)
 deny: $(DENY) ## Check: licences, banned and duplicate crates, sources
 	$(DENY) check bans licenses sources
 advisories: $(DENY) ## Check: published vulnerabilities; not part of `test`, it needs GitHub
@@ -62,5 +70,7 @@ $(BROWSER): tests/browser/package.json tests/browser/package-lock.json
 	cd tests/browser && npm ci && touch node_modules/.package-lock.json
 $(SAM): tools/requirements.txt
 	rm -rf .venv && python3 -m venv .venv && .venv/bin/pip install --quiet --require-hashes --no-deps --requirement $< && touch $@
+$(FUZZ): # compiled once, in about a minute
+	env -u CARGO_TARGET_DIR cargo install --locked --root .tools/cargo-fuzz-$(FUZZ_VERSION) cargo-fuzz@$(FUZZ_VERSION)
 $(DENY): # compiled once, in about two minutes
 	env -u CARGO_TARGET_DIR cargo install --locked --root .tools/cargo-deny-$(DENY_VERSION) cargo-deny@$(DENY_VERSION)
