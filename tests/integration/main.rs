@@ -9,5 +9,6 @@ mod keys;
 mod mint;
 mod properties;
 mod refresh_rows;
+mod reuse;
 mod sign_out_rows;
 mod verify_rows;

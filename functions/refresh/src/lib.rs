@@ -6,7 +6,6 @@ use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt as _, Response};
 use session::http::{is_endpoint, not_found};
 use session::model::{Clock, DeviceContext};
-use session::service::RefreshOutcome;
 use session::store::{PrivateKeyReader, SessionRefresher};
 use session::{SessionError, Sessions};
 
@@ -22,8 +21,10 @@ pub async fn handle<S: SessionRefresher + PrivateKeyReader>(
     }
     let used_by = caller(&request);
     let (response, outcome) = session::http::refresh(sessions, &request, &used_by, now).await;
-    if let Some(metric) = metric(&outcome) {
-        metrics::count(metric, now);
+    match &outcome {
+        Ok(Some(outcome)) => metrics::count(outcome.name(), now),
+        Err(SessionError::Reuse(reuse)) => metrics::count_reuse(reuse, now),
+        Ok(None) | Err(_) => {}
     }
     response.map(Body::from)
 }
@@ -36,16 +37,4 @@ fn caller(request: &Request) -> DeviceContext {
         Some(_) | None => None,
     };
     DeviceContext::new(agent, network)
-}
-
-fn metric(outcome: &Result<Option<RefreshOutcome>, SessionError>) -> Option<&'static str> {
-    match outcome {
-        Ok(Some(RefreshOutcome::Rotated)) => Some("Rotated"),
-        Ok(Some(RefreshOutcome::Coalesced)) => Some("Coalesced"),
-        Ok(Some(RefreshOutcome::Served)) => Some("Served"),
-        Ok(Some(RefreshOutcome::Recovered)) => Some("Recovered"),
-        Ok(Some(RefreshOutcome::Overtaken)) => Some("Overtaken"),
-        Err(SessionError::Reuse(_)) => Some("ReuseDetected"),
-        Ok(None) | Err(_) => None,
-    }
 }

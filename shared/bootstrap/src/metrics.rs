@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::json;
+use serde_json::{Value, json};
+use session::error::Reuse;
 use session::model::Timestamp;
 
 /// The namespace of all our metrics.
@@ -18,10 +19,30 @@ pub(super) fn enable() {
 
 /// Counts one event, without dimensions.
 pub fn count(name: &str, now: Timestamp) {
-    if !IS_ENABLED.load(Ordering::Relaxed) {
-        return;
-    }
-    let line = json!({
+    write(&line(name, &Value::Null, now));
+}
+
+/// Counts reuse of a refresh token, with the evidence in the same line: whose session, how far behind,
+/// and what is known of both parties. The one line that holds a user and networks; it holds no token.
+pub fn count_reuse(reuse: &Reuse, now: Timestamp) {
+    write(&line("ReuseDetected", &evidence(reuse), now));
+}
+
+fn evidence(reuse: &Reuse) -> Value {
+    let (presented, current) = (reuse.presented.number(), reuse.current.number());
+    json!({
+        "sessionHandle": reuse.handle.to_string(),
+        "userId": reuse.user_id,
+        "presentedGeneration": presented,
+        "currentGeneration": current,
+        "generationDistance": current.saturating_sub(presented),
+        "presentedBy": reuse.presented_by,
+        "lastUsedBy": reuse.last_used_by,
+    })
+}
+
+fn line(name: &str, evidence: &Value, now: Timestamp) -> Value {
+    json!({
         "_aws": {
             "Timestamp": now.as_millis(),
             "CloudWatchMetrics": [{
@@ -31,7 +52,39 @@ pub fn count(name: &str, now: Timestamp) {
             }],
         },
         name: 1,
-    });
-    // A log line that cannot be written must not fail the request.
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+        "evidence": evidence,
+    })
+}
+
+fn write(line: &Value) {
+    if IS_ENABLED.load(Ordering::Relaxed) {
+        // A log line that cannot be written must not fail the request.
+        let _ = writeln!(std::io::stdout().lock(), "{line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use session::model::{DeviceContext, Generation, SessionHandle, UserId};
+
+    use super::*;
+
+    #[test]
+    fn reuse_is_counted_with_both_parties_and_the_distance() {
+        let reuse = Reuse {
+            handle: SessionHandle::from_bytes([1; SessionHandle::LEN]),
+            user_id: UserId::new("user-1"),
+            presented: Generation::FIRST,
+            current: Generation::FIRST.next().next(),
+            presented_by: DeviceContext::new(Some("thief"), Some("192.0.2.1")),
+            last_used_by: DeviceContext::new(Some("owner"), None),
+        };
+        let line = line("ReuseDetected", &evidence(&reuse), Timestamp::from_millis(5));
+        let metric = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(metric["Metrics"][0]["Name"], "ReuseDetected");
+        assert_eq!(line["ReuseDetected"], 1);
+        assert_eq!(line["evidence"]["generationDistance"], 2);
+        assert_eq!(line["evidence"]["presentedBy"]["network"], "192.0.2.1");
+        assert_eq!(line["evidence"]["lastUsedBy"]["agent"], "owner");
+    }
 }

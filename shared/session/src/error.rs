@@ -1,6 +1,6 @@
 //! What a use case can end with, other than success.
 
-use crate::model::{Generation, SessionHandle, UserId};
+use crate::model::{DeviceContext, Generation, SessionHandle, UserId};
 use crate::store::StoreError;
 use crate::token::TokenError;
 use crate::token::key::KeyError;
@@ -103,6 +103,10 @@ pub struct Reuse {
     pub presented: Generation,
     /// The generation that was current.
     pub current: Generation,
+    /// Who presented it.
+    pub presented_by: DeviceContext,
+    /// Who refreshed last before.
+    pub last_used_by: DeviceContext,
 }
 
 impl From<StoreError> for SessionError {

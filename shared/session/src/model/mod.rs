@@ -7,5 +7,5 @@ pub mod time;
 
 pub use ids::{Generation, KeyId, SessionHandle, TenantId, UserId};
 pub use refresh::{Decision, RefreshPolicy, RefreshState, decide};
-pub use session::{DeviceContext, NewSession, RevocationReason, Session};
+pub use session::{DeviceContext, NewSession, Revocation, Session};
 pub use time::{Clock, Timestamp};

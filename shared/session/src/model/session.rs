@@ -29,7 +29,7 @@ pub struct Session {
     /// Who refreshed last.
     pub last_used_by: DeviceContext,
     /// Why it was ended; set exactly when `refresh.revoked_at` is.
-    pub revocation: Option<RevocationReason>,
+    pub revocation: Option<Revocation>,
 }
 
 /// What an application says when it signs a user in.
@@ -90,10 +90,15 @@ impl DeviceContext {
     }
 }
 
-/// Why a session was ended and kept as a tombstone.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RevocationReason {
+/// Why a session was ended and kept as a tombstone, with the evidence.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "reason")]
+pub enum Revocation {
     /// A spent refresh token was presented again.
-    Reuse,
+    Reuse {
+        /// The number of the generation that was presented.
+        presented: u32,
+        /// Who presented it; the other party is the session's `last_used_by`.
+        presented_by: DeviceContext,
+    },
 }

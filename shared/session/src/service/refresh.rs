@@ -2,9 +2,7 @@
 
 use super::{IssuedTokens, Sessions};
 use crate::error::{Ended, Reuse, SessionError};
-use crate::model::{
-    Decision, DeviceContext, RefreshState, RevocationReason, Session, Timestamp, decide,
-};
+use crate::model::{Decision, DeviceContext, RefreshState, Revocation, Session, Timestamp, decide};
 use crate::store::{PrivateKeyReader, Rotation, SessionRefresher, Transition, Written};
 use crate::token::UnverifiedRefreshToken;
 use crate::token::refresh::{RefreshClaims, is_equal};
@@ -45,6 +43,20 @@ pub enum RefreshOutcome {
     Recovered,
     /// A grandparent that was overtaken got the current token.
     Overtaken,
+}
+
+impl RefreshOutcome {
+    /// The metric's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rotated => "Rotated",
+            Self::Coalesced => "Coalesced",
+            Self::Served => "Served",
+            Self::Recovered => "Recovered",
+            Self::Overtaken => "Overtaken",
+        }
+    }
 }
 
 impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
@@ -158,8 +170,14 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
                         user_id: seen.user_id.clone(),
                         presented: claims.generation,
                         current: seen.refresh.current,
+                        presented_by: used_by.clone(),
+                        last_used_by: seen.last_used_by.clone(),
                     };
-                    let written = self.store.entomb(&seen, RevocationReason::Reuse, now).await?;
+                    let evidence = Revocation::Reuse {
+                        presented: claims.generation.number(),
+                        presented_by: used_by.clone(),
+                    };
+                    let written = self.store.entomb(&seen, &evidence, now).await?;
                     (written, Err(SessionError::Reuse(Box::new(reuse))))
                 }
                 Decision::Expired => return Err(SessionError::SessionEnded(Ended::Expired)),

@@ -16,8 +16,8 @@ pub use self::dynamodb::DynamoDb;
 pub use self::error::StoreError;
 pub use self::keys::{StoredKeys, StoredMasterKey, StoredSigningKey};
 use crate::model::{
-    DeviceContext, Generation, RefreshPolicy, RefreshState, RevocationReason, Session,
-    SessionHandle, Timestamp,
+    DeviceContext, Generation, RefreshPolicy, RefreshState, Revocation, Session, SessionHandle,
+    Timestamp,
 };
 
 /// What became of a conditional write.
@@ -113,7 +113,7 @@ pub trait SessionRefresher {
     fn entomb(
         &self,
         seen: &Session,
-        reason: RevocationReason,
+        revocation: &Revocation,
         now: Timestamp,
     ) -> impl Future<Output = Result<Written, StoreError>> + Send;
 }

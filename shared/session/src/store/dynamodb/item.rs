@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::model::{
-    DeviceContext, Generation, RefreshState, RevocationReason, Session, SessionHandle, TenantId,
+    DeviceContext, Generation, RefreshState, Revocation, Session, SessionHandle, TenantId,
     Timestamp, UserId,
 };
 use crate::store::StoreError;
@@ -49,7 +49,7 @@ struct SessionItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revoked_at: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    revocation: Option<RevocationReason>,
+    revocation: Option<Revocation>,
     ttl: u64,
 }
 
@@ -88,7 +88,7 @@ pub(super) fn from_session(session: &Session) -> Result<Item, StoreError> {
         session_data: session.session_data.clone(),
         last_used_by: session.last_used_by.clone(),
         revoked_at: refresh.revoked_at.map(Timestamp::as_millis),
-        revocation: session.revocation,
+        revocation: session.revocation.clone(),
         ttl: ttl(refresh.expires_at),
     };
     serde_dynamo::to_item(item).map_err(|error| inconsistent(&session.handle, &error))
@@ -130,6 +130,14 @@ pub(super) fn to_session(handle: &SessionHandle, item: Item) -> Result<Session, 
         last_used_by: item.last_used_by,
         revocation: item.revocation,
     })
+}
+
+/// The evidence as the tombstone's attribute.
+pub(super) fn from_revocation(
+    handle: &SessionHandle,
+    revocation: &Revocation,
+) -> Result<AttributeValue, StoreError> {
+    serde_dynamo::to_attribute_value(revocation).map_err(|error| inconsistent(handle, &error))
 }
 
 /// 0 for none.

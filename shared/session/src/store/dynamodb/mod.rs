@@ -20,9 +20,7 @@ use super::{
     Rotation, SessionCreator, SessionReader, SessionRefresher, SessionRevoker, StoreError,
     Transition, Written,
 };
-use crate::model::{
-    DeviceContext, RefreshState, RevocationReason, Session, SessionHandle, Timestamp,
-};
+use crate::model::{DeviceContext, RefreshState, Revocation, Session, SessionHandle, Timestamp};
 
 /// The condition that a session is alive, is what this version writes, and has not ended at `:now`.
 const IS_ALIVE: &str = "#format = :format AND attribute_not_exists(revoked_at) \
@@ -165,17 +163,17 @@ impl SessionRefresher for DynamoDb {
     async fn entomb(
         &self,
         seen: &Session,
-        reason: RevocationReason,
+        revocation: &Revocation,
         now: Timestamp,
     ) -> Result<Written, StoreError> {
-        let RevocationReason::Reuse = reason;
+        let evidence = item::from_revocation(&seen.handle, revocation)?;
         let result = self
             .update(&seen.handle)
-            .update_expression("SET revoked_at = :now, revocation = :reason")
+            .update_expression("SET revoked_at = :now, revocation = :evidence")
             .condition_expression(IS_AS_SEEN)
             .set_as_seen(&seen.refresh)
             .expression_attribute_values(":now", n(now.as_millis()))
-            .expression_attribute_values(":reason", AttributeValue::S("reuse".to_owned()))
+            .expression_attribute_values(":evidence", evidence)
             .send()
             .await;
         written(&seen.handle, result)
