@@ -11,4 +11,5 @@ mod properties;
 mod refresh_rows;
 mod reuse;
 mod sign_out_rows;
+mod template;
 mod verify_rows;

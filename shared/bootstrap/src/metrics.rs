@@ -10,6 +10,9 @@ use session::model::Timestamp;
 /// The namespace of all our metrics.
 pub const NAMESPACE: &str = "Sesam";
 
+/// The metric that should be alarmed on: honest clients never cause it.
+pub const REUSE_DETECTED: &str = "ReuseDetected";
+
 /// Off until a function's start turns it on: standard output is a log stream only on Lambda.
 static IS_ENABLED: AtomicBool = AtomicBool::new(false);
 
@@ -25,7 +28,7 @@ pub fn count(name: &str, now: Timestamp) {
 /// Counts reuse of a refresh token, with the evidence in the same line: whose session, how far behind,
 /// and what is known of both parties. The one line that holds a user and networks; it holds no token.
 pub fn count_reuse(reuse: &Reuse, now: Timestamp) {
-    write(&line("ReuseDetected", &evidence(reuse), now));
+    write(&line(REUSE_DETECTED, &evidence(reuse), now));
 }
 
 fn evidence(reuse: &Reuse) -> Value {
