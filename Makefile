@@ -4,6 +4,7 @@ SHELL := bash
 
 # The functions are built for the processor of this machine, so that they can be run here.
 ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+FUNCTIONS := $(notdir $(wildcard functions/*))
 # In CI a stale lock file is an error; elsewhere cargo updates it.
 LOCKED := $(if $(CI),--locked)
 # A change of a manifest runs the install again.
@@ -54,7 +55,9 @@ advisories: $(DENY) ## Check: published vulnerabilities; not part of `test`, it 
 	$(DENY) check advisories
 sam-lint: $(SAM) ## Check: the template
 	sam validate --lint
+# SAM builds one function at a time and in silence; here they share the cores and show progress, and SAM finds them done.
 build: $(SAM) ## Check: the functions build as they are deployed
+	cargo lambda build $(LOCKED) --release $(if $(filter arm64,$(ARCH)),--arm64) $(addprefix --package ,$(FUNCTIONS))
 	sam build --parameter-overrides Architecture=$(ARCH)
 emulator: build ## Check: the built functions, under Lambda's runtime emulator
 	@scripts/emulator-tests $(ARCH)

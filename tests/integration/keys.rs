@@ -52,7 +52,7 @@ async fn es256_signs_and_verifies_by_setting() {
     let document = serde_json::to_value(published.document()).unwrap();
     assert_eq!(document["keys"][0]["alg"], "ES256");
     assert_eq!(document["keys"][0]["crv"], "P-256");
-    assert!(document["keys"].as_array().unwrap().iter().all(|key| key.get("d") == None::<&Value>));
+    assert!(document["keys"].as_array().unwrap().iter().all(|key| key.get("d").is_none()));
 }
 
 #[tokio::test]

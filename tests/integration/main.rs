@@ -11,5 +11,6 @@ mod properties;
 mod refresh_rows;
 mod reuse;
 mod sign_out_rows;
+mod store_matches_model;
 mod template;
 mod verify_rows;

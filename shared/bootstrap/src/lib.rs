@@ -21,7 +21,7 @@ pub const TABLE_VARIABLES: [&str; 2] = ["SESSIONS_TABLE", "KEYS_TABLE"];
 /// Structured logs as the function's `LoggingConfig` asks for, and metrics among them.
 pub fn init_tracing() {
     metrics::enable();
-    lambda_runtime::tracing::init_default_subscriber();
+    lambda_http::tracing::init_default_subscriber();
 }
 
 /// The session service over the tables that the environment names.

@@ -9,4 +9,4 @@ pub mod wire;
 
 pub use clock::ManualClock;
 pub use harness::Harness;
-pub use wire::{Call, Fault, Wire};
+pub use wire::{Call, Fault, Treatment, Wire};

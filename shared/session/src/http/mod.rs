@@ -2,8 +2,8 @@
 //!
 //! Works on the types of the `http` crate; what a Lambda event looks like is the functions' affair.
 //! Each endpoint is one function from a request to a response, so that every integration answers the
-//! same: [`refresh`], [`sign_out`], [`jwks`], [`discovery`]. For an application's own routes there are
-//! [`create`] and [`verify`].
+//! same: [`refresh()`], [`sign_out()`], [`jwks`], [`discovery`]. For an application's own routes there are
+//! [`create()`] and [`verify()`].
 
 mod create;
 mod documents;

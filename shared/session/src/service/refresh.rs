@@ -1,6 +1,8 @@
 //! Refreshing: one conditional write in the usual case, no read in any.
 
-use super::{IssuedTokens, Sessions};
+use std::sync::Arc;
+
+use super::{IssuedTokens, Sessions, SigningKeys};
 use crate::error::{Ended, Reuse, SessionError};
 use crate::model::{Decision, DeviceContext, RefreshState, Revocation, Session, Timestamp, decide};
 use crate::store::{PrivateKeyReader, Rotation, SessionRefresher, Transition, Written};
@@ -76,9 +78,7 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
         used_by: &DeviceContext,
         now: Timestamp,
     ) -> Result<Refreshed, SessionError> {
-        // Without any key there is no token of ours either.
-        let keys = self.keys.signing(&self.store, now).await?;
-        let keys = keys.ok_or(SessionError::SessionEnded(Ended::NotAuthentic))?;
+        let keys = self.minting_keys(now).await?;
         let claims = presented
             .verify(&keys.master)
             .ok_or(SessionError::SessionEnded(Ended::NotAuthentic))?;
@@ -104,9 +104,7 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
         if presented.len() <= 1 {
             return Ok(presented.pop());
         }
-        let Some(keys) = self.keys.signing(&self.store, now).await? else {
-            return Ok(None);
-        };
+        let keys = self.minting_keys(now).await?;
         let authentic = presented
             .into_iter()
             .filter_map(|token| token.verify(&keys.master).map(|claims| (claims, token)));
@@ -119,6 +117,17 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
             }
         }
         Ok(newest.map(|(_, token)| token))
+    }
+
+    /// The keys that tell whether a token of our form is authentic.
+    ///
+    /// A table without keys is a fault like a table that does not answer: it may be the wrong table, or
+    /// an emptied one, and that must not end anything on the client.
+    async fn minting_keys(&self, now: Timestamp) -> Result<Arc<SigningKeys>, SessionError> {
+        let keys = self.keys.signing(&self.store, now).await?;
+        keys.ok_or_else(|| {
+            SessionError::Internal("there are no keys to check the token with".into())
+        })
     }
 
     /// Tries the usual case; if its condition fails, decides on the session that was found.

@@ -135,18 +135,22 @@ impl SessionRefresher for DynamoDb {
     async fn advance(&self, transition: Transition<'_>) -> Result<Written, StoreError> {
         let Transition { seen, next, used_by } = transition;
         let RefreshState { current, rotated_at, served_at, expires_at, .. } = *next;
-        let mut condition = IS_AS_SEEN.to_owned();
-        if rotated_at == seen.refresh.rotated_at {
+        let request = self.update(&seen.handle);
+        let (request, window) = if rotated_at == seen.refresh.rotated_at {
             // The window only ever slides forward, whoever comes last.
-            condition.push_str(" AND served_at < :served_at");
-        }
-        let result = self
-            .update(&seen.handle)
+            (request, "served_at < :served_at")
+        } else {
+            // Whoever was served since then holds the successor, so it must not be burnt.
+            let seen_served_at = n(item::millis(seen.refresh.served_at));
+            let request = request.expression_attribute_values(":seen_served_at", seen_served_at);
+            (request, "served_at = :seen_served_at")
+        };
+        let result = request
             .update_expression(
                 "SET #current = :current, rotated_at = :rotated_at, served_at = :served_at, \
                  expires_at = :expires_at, #ttl = :ttl, last_used_by = :used_by",
             )
-            .condition_expression(condition)
+            .condition_expression(format!("{IS_AS_SEEN} AND {window}"))
             .set_as_seen(&seen.refresh)
             .expression_attribute_names("#ttl", "ttl")
             .expression_attribute_values(":current", n(u64::from(current.number())))

@@ -1,0 +1,228 @@
+//! The store's write conditions say the same as the refresh rule: a write is applied exactly when the
+//! decision stands, and what it writes is what was decided.
+
+use std::time::Duration;
+
+use local::dynamodb::{client, create_tables, store};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use session::Sessions;
+use session::model::{
+    Decision, DeviceContext, Generation, RefreshPolicy, RefreshState, Revocation, Session,
+    SessionHandle, Timestamp, UserId, decide,
+};
+use session::service::{AntiCsrfProof, RefreshOutcome};
+use session::store::{
+    DynamoDb, Rotation, SessionCreator as _, SessionReader as _, SessionRefresher as _,
+    SessionRevoker as _, Transition, Written,
+};
+use session::token::UnverifiedRefreshToken;
+use testkit::harness::{START, config};
+use testkit::{Treatment, Wire, events, keys};
+
+const CASES: u64 = 1_000;
+
+async fn fresh_store() -> DynamoDb {
+    let client = client(Wire::new());
+    create_tables(&client).await.unwrap();
+    store(client)
+}
+
+/// A policy, and a session in any state, also such that no rule leads to, with every instant close to
+/// a bound of the rule.
+fn any_session(rng: &mut StdRng) -> (RefreshPolicy, Session) {
+    let flight = Duration::from_secs([0, 1, 30, 300][rng.random_range(0..4)]);
+    let policy = RefreshPolicy::new(flight);
+    let user = UserId::new("user-1");
+    let handle = SessionHandle::random("public", &user, rng);
+    let mut past = |bounds: &[Duration]| {
+        let bound = bounds[rng.random_range(0..bounds.len())];
+        START.minus(bound).plus(Duration::from_millis(rng.random_range(0..=2))).minus(MS)
+    };
+    let bounds = [Duration::ZERO, flight, policy.window(), MINUTE * 10, MINUTE * 20];
+    let (rotated_at, served_at) = (past(&bounds), past(&bounds));
+    let (expires_at, absolute_end) = (past(&bounds[..1]), past(&bounds[..1]));
+    let far = START.plus(Duration::from_hours(1));
+    let generation = |number| Generation::new(number);
+    let current = rng.random_range(1..=5);
+    let has_rotated = current > 1 && rng.random_bool(0.9);
+    let refresh = RefreshState {
+        current: generation(current).unwrap(),
+        parent: if has_rotated { generation(rng.random_range(1..current)) } else { None },
+        grandparent: if has_rotated { generation(rng.random_range(0..current)) } else { None },
+        rotated_at: has_rotated.then_some(rotated_at),
+        served_at: has_rotated.then_some(served_at.max(rotated_at)),
+        expires_at: if rng.random_bool(0.2) { expires_at } else { far },
+        absolute_end: if rng.random_bool(0.2) { Some(absolute_end) } else { None },
+        revoked_at: rng.random_bool(0.05).then_some(START),
+    };
+    (policy, Session { handle, refresh, ..events::session() })
+}
+
+const MS: Duration = Duration::from_millis(1);
+const MINUTE: Duration = Duration::from_mins(1);
+
+fn phone() -> DeviceContext {
+    DeviceContext::new(Some("phone"), Some("192.0.2.7"))
+}
+
+fn evidence() -> Revocation {
+    Revocation::Reuse { presented: 1, presented_by: phone() }
+}
+
+#[tokio::test]
+async fn a_rotation_is_applied_exactly_when_the_rule_says_so() {
+    let (store, mut rng) = (fresh_store().await, StdRng::seed_from_u64(1));
+    let mut applied = 0;
+    for case in 0..CASES {
+        let (policy, session) = any_session(&mut rng);
+        let presented = Generation::new(rng.random_range(1..=6)).unwrap();
+        // Most cases should get past the first comparison.
+        let presented = if rng.random_bool(0.7) { session.refresh.current } else { presented };
+        store.create_session(&session).await.unwrap();
+        let expires_at = START.plus(Duration::from_hours(2));
+        let used_by = phone();
+        let handle = &session.handle;
+        let rotation =
+            Rotation { handle, presented, now: START, policy, expires_at, used_by: &used_by };
+        let written = store.rotate(rotation).await.unwrap();
+        let case = format!("case {case}: {presented:?} {policy:?} {:?}", session.refresh);
+        let expected = match decide(&session.refresh, presented, START, policy) {
+            Decision::Rotate(next) => {
+                applied += 1;
+                let refresh = RefreshState { expires_at, ..next };
+                Written::Applied(Session { refresh, last_used_by: used_by, ..session.clone() })
+            }
+            _ => Written::Refused(Some(session.clone())),
+        };
+        assert_eq!(written, expected, "{case}");
+        let (Written::Applied(now_there) | Written::Refused(Some(now_there))) = expected else {
+            unreachable!()
+        };
+        assert_eq!(store.session(handle).await.unwrap(), Some(now_there), "{case}");
+    }
+    assert!((CASES / 5..CASES * 4 / 5).contains(&applied), "{applied} of {CASES} rotated");
+}
+
+/// What another request may have done to a session after it was seen.
+fn meanwhile(seen: &RefreshState, rng: &mut StdRng) -> Option<RefreshState> {
+    let mut state = *seen;
+    let later = |at: Option<Timestamp>| Some(at.unwrap_or(START).plus(MS));
+    match rng.random_range(0..8) {
+        0 => return None,
+        1 => state.current = seen.current.next(),
+        2 => state.parent = Some(seen.current),
+        3 => state.rotated_at = later(seen.rotated_at),
+        4 => state.served_at = later(seen.served_at),
+        5 => state.served_at = Some(START.plus(MS)),
+        6 => state.revoked_at = Some(START),
+        _ => {}
+    }
+    Some(state)
+}
+
+#[tokio::test]
+async fn a_decision_is_applied_only_to_the_state_it_was_made_on() {
+    let (store, mut rng) = (fresh_store().await, StdRng::seed_from_u64(2));
+    let (mut served, mut recovered, mut entombed) = (0, 0, 0);
+    for case in 0..CASES {
+        let (policy, mut seen) = any_session(&mut rng);
+        seen.refresh.revoked_at = None;
+        let presented = seen.refresh.parent.unwrap_or(Generation::FIRST);
+        let decision = decide(&seen.refresh, presented, START, policy);
+        let found = meanwhile(&seen.refresh, &mut rng);
+        let found = found.map(|refresh| Session { refresh, ..seen.clone() });
+        if let Some(found) = &found {
+            store.create_session(found).await.unwrap();
+        }
+        let used_by = phone();
+        let advance = async |next| {
+            let transition = Transition { seen: &seen, next, used_by: &used_by };
+            store.advance(transition).await.unwrap()
+        };
+        // Written here as the rule has it: the same generations, and nobody served in between who
+        // could hold what is about to be burnt.
+        let same = |found: &&Session| {
+            let (a, b) = (&found.refresh, &seen.refresh);
+            (a.current, a.parent, a.rotated_at, None)
+                == (b.current, b.parent, b.rotated_at, a.revoked_at)
+        };
+        let same = found.as_ref().filter(same);
+        let (written, next) = match decision {
+            Decision::Serve(next) if next != seen.refresh => {
+                let slides = same.filter(|found| found.refresh.served_at < next.served_at);
+                served += u64::from(slides.is_some());
+                (advance(&next).await, slides.map(|_| (next, used_by.clone())))
+            }
+            Decision::Recover(next) => {
+                let unserved = same.filter(|f| f.refresh.served_at == seen.refresh.served_at);
+                recovered += u64::from(unserved.is_some());
+                (advance(&next).await, unserved.map(|_| (next, used_by.clone())))
+            }
+            _ => {
+                entombed += u64::from(same.is_some());
+                let written = store.entomb(&seen, &evidence(), START).await.unwrap();
+                let tombstone = |f: &Session| RefreshState { revoked_at: Some(START), ..f.refresh };
+                (written, same.map(|f| (tombstone(f), f.last_used_by.clone())))
+            }
+        };
+        let is_tomb = next.as_ref().is_some_and(|(refresh, _)| refresh.revoked_at.is_some());
+        let expected = match (next, &found) {
+            (Some((refresh, last_used_by)), Some(found)) => Written::Applied(Session {
+                refresh,
+                last_used_by,
+                revocation: is_tomb.then(evidence),
+                ..found.clone()
+            }),
+            _ => Written::Refused(found.clone()),
+        };
+        assert_eq!(written, expected, "case {case}: {decision:?} on {:?}", seen.refresh);
+        let expected = match expected {
+            Written::Applied(session) => Some(session),
+            Written::Refused(found) => found,
+        };
+        assert_eq!(store.session(&seen.handle).await.unwrap(), expected, "case {case}");
+        store.delete_session(&seen.handle).await.unwrap();
+    }
+    for count in [served, recovered, entombed] {
+        assert!(count > CASES / 100, "{served} served, {recovered} recovered, {entombed} entombed");
+    }
+}
+
+/// Two tabs ask with the parent just as the window closes: one a millisecond before, one after. The
+/// later one decides first and writes last, when the other was already given the successor.
+#[tokio::test]
+async fn a_successor_that_was_given_out_meanwhile_is_not_burnt() {
+    let wire = Wire::new();
+    let client = client(wire.clone());
+    create_tables(&client).await.unwrap();
+    let store = store(client);
+    events::seed_keys(&store).await;
+    events::seed_session(&store).await;
+    let sessions = Sessions::new(config(&[]), store);
+    let first = keys::master().mint(&events::session().handle, Generation::FIRST, false);
+    let refresh = async |now| {
+        let presented = UnverifiedRefreshToken::parse(first.expose()).unwrap();
+        let context = DeviceContext::default();
+        let refreshed = sessions.refresh(&presented, AntiCsrfProof::NotUsed, &context, now).await;
+        refreshed.unwrap()
+    };
+    assert_eq!(refresh(START).await.outcome, RefreshOutcome::Rotated);
+
+    let closes = START.plus(sessions.config().refresh.window());
+    let mut number = 0;
+    wire.govern(move |_| {
+        number += 1;
+        // The later tab's second request: it has seen the session and is about to replace the token.
+        let there = if number == 2 { Duration::from_millis(200) } else { Duration::ZERO };
+        Treatment { there, ..Treatment::default() }
+    });
+    let earlier = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        refresh(closes).await
+    };
+    let (later, earlier) = tokio::join!(refresh(closes.plus(MS)), earlier);
+    assert_eq!(earlier.outcome, RefreshOutcome::Served);
+    assert_eq!(later.outcome, RefreshOutcome::Served);
+    assert_eq!(later.tokens.refresh, earlier.tokens.refresh);
+}
