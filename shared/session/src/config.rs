@@ -274,6 +274,15 @@ impl SessionConfig {
                     .to_owned(),
             );
         }
+        // The refresh rule takes for granted that a browser does not refresh what it has just stored;
+        // the life of access tokens sees to it, jitter included (docs/rotation.md).
+        if self.access_token_ttl * 95 / 100 < self.refresh.flight() {
+            problems.push(format!(
+                "ACCESS_TOKEN_TTL_SECONDS less 5 % must not be below REFRESH_FLIGHT_SECONDS ({}): \
+                 otherwise clients refresh again while a refresh may still be under way; lower the latter",
+                self.refresh.flight().as_secs()
+            ));
+        }
         if self.is_insecure_cross_site() && self.transfer_method == AllowedMethod::Cookie {
             problems.push(
                 "cookies would be SameSite=None without Secure, which browsers refuse: serve the API \
@@ -614,6 +623,13 @@ mod tests {
     fn a_cookie_domain_that_does_not_cover_the_api_is_refused() {
         let problems = problems(&[("COOKIE_DOMAIN", "ample.com")]);
         assert!(problems[0].contains("does not cover"), "{problems:?}");
+    }
+
+    #[test]
+    fn access_tokens_that_end_within_a_flight_are_refused() {
+        let problems = problems(&[("ACCESS_TOKEN_TTL_SECONDS", "31")]);
+        assert!(problems[0].contains("REFRESH_FLIGHT_SECONDS (30)"), "{problems:?}");
+        assert!(config(&[("ACCESS_TOKEN_TTL_SECONDS", "32")]).is_ok());
     }
 
     #[test]
