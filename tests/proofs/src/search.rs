@@ -80,7 +80,7 @@ pub fn run(size: Size) -> anyhow::Result<Vec<Claim>> {
             },
         ),
         (
-            "a thief who stays further than W from the victim lets it refresh once at most",
+            "a thief and a victim who stay further than W apart take turns once at most",
             Scenario {
                 tabs: 2,
                 copies: 1,
@@ -213,10 +213,10 @@ struct World {
 struct Acts {
     since_victim: u8,
     since_thief: u8,
-    /// The thief was answered after the victim was.
+    /// The thief got a pair after the victim did.
     thief_is_ahead: bool,
-    /// How often the victim was answered after the thief was; two is too often.
-    rounds: u8,
+    /// How often the victim got a pair after the thief did; two is too often.
+    turns: u8,
 }
 
 /// A refresh in flight.
@@ -264,7 +264,7 @@ const ONE_LEAF: &str = "at most one token is live";
 const THE_END: &str = "nothing lives after the end";
 const AS_DOCUMENTED: &str = "what the table says is decided";
 const THIEF_IS_SEEN: &str = "a thief outside the windows is seen";
-const ONE_ROUND: &str = "a thief who keeps apart lets the victim refresh once at most";
+const ONE_TURN: &str = "a thief who keeps apart and the victim take turns once at most";
 
 impl<R: Rule> Model for Scenario<R> {
     type State = World;
@@ -335,7 +335,7 @@ impl<R: Rule> Model for Scenario<R> {
                 next.take(message);
                 next.stored = message.token;
                 next.resting = self.rest;
-                next.acts.rounds += u8::from(world.acts.thief_is_ahead);
+                next.acts.turns += u8::from(world.acts.thief_is_ahead);
                 next.acts.thief_is_ahead = false;
             }
             Step::Steal(token) => next.loot |= 1 << token.number(),
@@ -378,7 +378,7 @@ impl<R: Rule> Model for Scenario<R> {
                 roles().all(|token| scenario.decide(world, token, 0) == as_documented(token))
             }),
             Property::always(THIEF_IS_SEEN, Self::is_thief_seen),
-            Property::always(ONE_ROUND, |_: &Self, world: &World| world.acts.rounds <= 1),
+            Property::always(ONE_TURN, |_: &Self, world: &World| world.acts.turns <= 1),
         ]
     }
 }
@@ -708,7 +708,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_lost_answers_in_a_row_and_then_a_race_reach_the_cap() {
+    fn nine_lost_answers_in_a_row_and_then_a_race_reach_the_cap() {
         assert_eq!(refusal(Scenario { faults: Faults::AtMost(MOST), ..shipped() }), None);
         assert!(refusal(Scenario { faults: Faults::AtMost(MOST + 1), ..shipped() }).is_some());
     }

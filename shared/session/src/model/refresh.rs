@@ -27,7 +27,7 @@ use super::time::Timestamp;
 /// How long after a rotation its parent may be served at most, however often the window slides.
 ///
 /// Without it a thief who polls would keep the window open for ever. With it, refusing an honest
-/// client takes about ten lost answers in a row and then a race.
+/// client takes nine lost answers in a row and then a race.
 pub const SERVE_CAP: Duration = Duration::from_mins(10);
 
 /// The bounds of the refresh rule, all derived from one setting.
