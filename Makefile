@@ -16,7 +16,7 @@ DENY := .tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
 FUZZ_VERSION := 0.13.2
 FUZZ := .tools/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
-FUZZ_SECONDS ?= 10
+FUZZ_SECONDS ?= 5
 SIZE ?= ci
 # Short lifetimes, so that refreshes and theft can be watched on the demo page.
 ARGS ?= --access-token-ttl 30 --refresh-flight 2

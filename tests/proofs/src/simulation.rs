@@ -383,8 +383,10 @@ impl World {
         }
     }
 
+    /// Waits for that many refreshes, or for the first failure: sessions that are lost never get there.
     async fn until_refreshes(&self, count: u64) {
-        while self.report.borrow().refreshes < count {
+        let is_due = |report: &Report| report.refreshes >= count || !report.failed.is_empty();
+        while !is_due(&self.report.borrow()) {
             sleep(Duration::from_secs(1)).await;
         }
     }
