@@ -8,11 +8,12 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use serde_json::{Map, Value, json};
 use session::model::{
-    DeviceContext, Generation, RefreshState, Session, SessionHandle, TenantId, Timestamp, UserId,
+    DeviceContext, RefreshState, Session, SessionHandle, TenantId, Timestamp, UserId,
 };
 use session::store::{SessionCreator as _, SessionReader as _};
-use session::token::access::{AccessTokenInput, RESERVED_CLAIMS};
+use session::token::access::RESERVED_CLAIMS;
 use session::token::{UnverifiedAccessToken, VerifyingKeySet, front_token};
+use testkit::events::access_token;
 use testkit::harness::START;
 use testkit::{Harness, keys};
 
@@ -55,19 +56,8 @@ fn session(custom: Map<String, Value>) -> Session {
     }
 }
 
-/// Signs a token of `session` that is valid for a minute.
 fn sign(session: &Session) -> String {
-    let refresh = keys::master().mint(&session.handle, Generation::FIRST, false);
-    let input = AccessTokenInput {
-        user_id: &session.user_id,
-        recipe_user_id: &session.recipe_user_id,
-        tenant_id: &session.tenant_id,
-        handle: &session.handle,
-        custom: &session.access_token_payload,
-        refresh_token_hash: &refresh.hash(),
-        anti_csrf_token: None,
-    };
-    input.sign(&keys::dynamic(), START, Duration::from_mins(1)).unwrap().token
+    access_token(session, Duration::from_mins(1))
 }
 
 fn published() -> VerifyingKeySet {

@@ -31,7 +31,7 @@ async fn fresh_store() -> DynamoDb {
 /// A policy, and a session in any state, also such that no rule leads to, with every instant close to
 /// a bound of the rule.
 fn any_session(rng: &mut StdRng) -> (RefreshPolicy, Session) {
-    let flight = Duration::from_secs([0, 1, 30, 300][rng.random_range(0..4)]);
+    let flight = Duration::from_secs([0, 1, 30, 60][rng.random_range(0..4)]);
     let policy = RefreshPolicy::new(flight);
     let user = UserId::new("user-1");
     let handle = SessionHandle::random("public", &user, rng);

@@ -46,7 +46,7 @@ pub struct SessionConfig {
     pub refresh_token_ttl: Duration,
     /// `SESSION_ABSOLUTE_TTL_SECONDS`, default none: how long a session lives at most.
     pub absolute_ttl: Option<Duration>,
-    /// `REFRESH_FLIGHT_SECONDS`, 0–300, default 30 (API Gateway ends a call at 29 to 30 s): F of the
+    /// `REFRESH_FLIGHT_SECONDS`, 0–60, default 30 (API Gateway ends a call at 29 to 30 s): F of the
     /// refresh rule; 0 is strict single use.
     pub refresh: RefreshPolicy,
     /// `SIGNING_ALGORITHM`: `RS256` (default) or `ES256`; counts when keys are made.

@@ -50,8 +50,9 @@ pub async fn seed_session(store: &DynamoDb) {
 
 /// Every event file: path below `events/`, content.
 pub fn all() -> Vec<(&'static str, Value)> {
-    let access = access_token(Duration::from_millis(FAR.as_millis() - START.as_millis()));
-    let expired = access_token(Duration::ZERO);
+    let access =
+        access_token(&session(), Duration::from_millis(FAR.as_millis() - START.as_millis()));
+    let expired = access_token(&session(), Duration::ZERO);
     let refresh = keys::master().mint(&session().handle, Generation::FIRST, false);
     let refresh = refresh.expose();
     let forged = format!("{}AAAA", &refresh[..refresh.len() - 4]);
@@ -88,8 +89,8 @@ pub fn all() -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn access_token(ttl: Duration) -> String {
-    let session = session();
+/// An access token of the session's first generation, valid from [`START`] for `ttl`.
+pub fn access_token(session: &Session, ttl: Duration) -> String {
     let refresh = keys::master().mint(&session.handle, Generation::FIRST, false);
     let input = AccessTokenInput {
         user_id: &session.user_id,

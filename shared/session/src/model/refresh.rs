@@ -27,7 +27,7 @@ use super::time::Timestamp;
 /// How long after a rotation its parent may be served at most, however often the window slides.
 ///
 /// Without it a thief who polls would keep the window open for ever. With it, refusing an honest
-/// client takes nine lost answers in a row and then a race.
+/// client takes nine lost answers in a row and then a race, with the default F of 30 s.
 pub const SERVE_CAP: Duration = Duration::from_mins(10);
 
 /// The bounds of the refresh rule, all derived from one setting.
@@ -37,8 +37,9 @@ pub struct RefreshPolicy {
 }
 
 impl RefreshPolicy {
-    /// Longest flight that can be configured: W then equals [`SERVE_CAP`].
-    pub const MAX_FLIGHT: Duration = Duration::from_mins(5);
+    /// Longest flight that can be configured: twice what API Gateway allows a call, and W still fits
+    /// into [`SERVE_CAP`] five times.
+    pub const MAX_FLIGHT: Duration = Duration::from_mins(1);
 
     /// `flight` is F, the longest time from sending a refresh to receiving its answer; values above
     /// [`Self::MAX_FLIGHT`] are reduced to it. Zero means strict single use.
