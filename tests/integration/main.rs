@@ -10,6 +10,7 @@ mod mint;
 mod properties;
 mod refresh_rows;
 mod reuse;
+mod revoke_all;
 mod sign_out_rows;
 mod store_matches_model;
 mod template;

@@ -13,8 +13,8 @@ pub use self::keys::{KeyRing, SigningKeys};
 pub use self::refresh::{AntiCsrfProof, RefreshOutcome, Refreshed};
 use crate::config::SessionConfig;
 use crate::error::SessionError;
-use crate::model::{Generation, Session, SessionHandle, Timestamp};
-use crate::store::SessionRevoker;
+use crate::model::{Generation, Session, SessionHandle, Timestamp, UserId};
+use crate::store::{SessionRevoker, UserRevoker};
 use crate::token::access::{AccessTokenInput, MintedAccessToken};
 use crate::token::{RefreshToken, front_token};
 
@@ -104,6 +104,20 @@ impl<S: SessionRevoker> Sessions<S> {
     /// [`SessionError::Unavailable`] if the store cannot answer: the session may still live.
     pub async fn revoke(&self, handle: &SessionHandle) -> Result<bool, SessionError> {
         Ok(self.store.delete_session(handle).await?)
+    }
+}
+
+impl<S: UserRevoker> Sessions<S> {
+    /// Ends every session of a user: one query a page and batched deletes; the handles it ended.
+    ///
+    /// Covers all sessions whose creation was acknowledged before the call. Access tokens that are out
+    /// work until they expire.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Unavailable`] if some sessions may still live; repeating the call is safe.
+    pub async fn revoke_all(&self, user_id: &UserId) -> Result<Vec<SessionHandle>, SessionError> {
+        Ok(self.store.delete_sessions_of(&self.config.app_id, user_id).await?)
     }
 }
 

@@ -17,7 +17,7 @@ pub use self::error::StoreError;
 pub use self::keys::{StoredKeys, StoredMasterKey, StoredSigningKey};
 use crate::model::{
     DeviceContext, Generation, RefreshPolicy, RefreshState, Revocation, Session, SessionHandle,
-    Timestamp,
+    Timestamp, UserId,
 };
 
 /// What became of a conditional write.
@@ -129,6 +129,22 @@ pub trait SessionRevoker {
         &self,
         handle: &SessionHandle,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}
+
+/// Removes all sessions of a user.
+pub trait UserRevoker {
+    /// Deletes every session of the user that was recorded before the call; those it deleted.
+    ///
+    /// A session that is recorded meanwhile may or may not be among them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if some may be left; repeating the call is safe.
+    fn delete_sessions_of(
+        &self,
+        app_id: &str,
+        user_id: &UserId,
+    ) -> impl Future<Output = Result<Vec<SessionHandle>, StoreError>> + Send;
 }
 
 /// Reads the public key set and nothing else.

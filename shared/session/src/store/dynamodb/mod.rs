@@ -6,6 +6,7 @@
 
 mod item;
 mod keys;
+mod user;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
