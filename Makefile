@@ -53,8 +53,9 @@ deny: $(DENY) ## Check: licences, banned and duplicate crates, sources
 	$(DENY) check bans licenses sources
 advisories: $(DENY) ## Check: published vulnerabilities; not part of `test`, it needs GitHub
 	$(DENY) check advisories
-sam-lint: $(SAM) ## Check: the template
+sam-lint: $(SAM) ## Check: the templates
 	sam validate --lint
+	sam validate --lint --template examples/template.yaml
 # SAM builds one function at a time and in silence; here they share the cores and show progress, and SAM finds them done.
 build: $(SAM) ## Check: the functions build as they are deployed
 	cargo lambda build $(LOCKED) --release $(if $(filter arm64,$(ARCH)),--arm64) $(addprefix --package ,$(FUNCTIONS))

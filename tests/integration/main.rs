@@ -5,6 +5,7 @@ mod budgets;
 mod create_rows;
 mod effects;
 mod events;
+mod examples;
 mod keys;
 mod mint;
 mod properties;

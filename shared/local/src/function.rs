@@ -1,4 +1,6 @@
-//! Lambda functions in this process: an event in, an answer out, a panic contained.
+//! Lambda functions: an event in, an answer out, a panic contained.
+
+mod process;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -11,6 +13,8 @@ use lambda_http::{Adapter, Body, Request, Response, Service as _, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+pub use self::process::Language;
 
 /// What an invocation ends with: the function's answer, or the error that Lambda reports.
 pub type Invoked = Result<Value, Diagnostic>;

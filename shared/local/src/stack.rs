@@ -62,6 +62,21 @@ impl Stack {
         clock: Arc<dyn Clock>,
         cors: Option<Cors>,
     ) -> anyhow::Result<Self> {
+        Self::start_with(config, client, clock, cors, |gateway| gateway).await
+    }
+
+    /// As [`Self::start`], with an application's own routes on the same gateway.
+    ///
+    /// # Errors
+    ///
+    /// Also if a route of the application cannot be told apart from another.
+    pub async fn start_with(
+        config: &SessionConfig,
+        client: Client,
+        clock: Arc<dyn Clock>,
+        cors: Option<Cors>,
+        application: impl FnOnce(Gateway) -> Gateway,
+    ) -> anyhow::Result<Self> {
         create_tables(&client).await?;
         let store = store(client);
         let sessions = || Arc::new(Sessions::new(config.clone(), store.clone()));
@@ -84,7 +99,7 @@ impl Stack {
         let settings = Function::http(move |_| ready(example::settings(&shown)));
 
         let base = &config.base_path;
-        let mut gateway = Gateway::new(authorizer.clone(), cors);
+        let mut gateway = application(Gateway::new(authorizer.clone(), cors));
         for tenant in ["", "/{tenantId}"] {
             let at = |path: &str| format!("{base}{tenant}{path}");
             gateway = gateway

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, header};
 use local::Stack;
 use local::dynamodb::{client, create_tables, store};
-use local::gateway::Cors;
-use session::SessionConfig;
+use local::gateway::{Cors, Gateway};
 use session::model::{Clock, Timestamp};
 use session::store::DynamoDb;
+use session::{SessionConfig, Sessions};
 
 use crate::clock::ManualClock;
 use crate::events;
@@ -50,15 +50,30 @@ pub fn config(settings: &[(&str, &str)]) -> SessionConfig {
 impl Harness {
     /// A stack with these settings over a fresh table.
     pub async fn new(settings: &[(&str, &str)]) -> Self {
-        Self::over(Wire::new(), ManualClock::at(START), settings).await
+        Self::over(Wire::new(), ManualClock::at(START), settings, |gateway, _, _| gateway).await
+    }
+
+    /// A stack with these settings and an application's own routes, which may use the session service
+    /// and the clock.
+    pub async fn with_routes(
+        settings: &[(&str, &str)],
+        routes: impl FnOnce(Gateway, Arc<Sessions<DynamoDb>>, ManualClock) -> Gateway,
+    ) -> Self {
+        Self::over(Wire::new(), ManualClock::at(START), settings, routes).await
     }
 
     /// A stack with other settings over the same table and clock, as after a deployment.
     pub async fn redeployed(&self, settings: &[(&str, &str)]) -> Self {
-        Self::over(self.wire.clone(), self.clock.clone(), settings).await
+        let (wire, clock) = (self.wire.clone(), self.clock.clone());
+        Self::over(wire, clock, settings, |gateway, _, _| gateway).await
     }
 
-    async fn over(wire: Wire, clock: ManualClock, settings: &[(&str, &str)]) -> Self {
+    async fn over(
+        wire: Wire,
+        clock: ManualClock,
+        settings: &[(&str, &str)],
+        routes: impl FnOnce(Gateway, Arc<Sessions<DynamoDb>>, ManualClock) -> Gateway,
+    ) -> Self {
         let config = config(settings);
         let client = client(wire.clone());
         create_tables(&client).await.unwrap();
@@ -66,7 +81,9 @@ impl Harness {
         events::seed_keys(&store).await;
         let cors: Option<Cors> = None;
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
-        let stack = Stack::start(&config, client, shared, cors).await.unwrap();
+        let sessions = Arc::new(Sessions::new(config.clone(), store.clone()));
+        let routes = |gateway| routes(gateway, sessions, clock.clone());
+        let stack = Stack::start_with(&config, client, shared, cors, routes).await.unwrap();
         wire.take_calls();
         Self { stack, clock, wire, store, config }
     }
