@@ -311,7 +311,8 @@ async fn empty_values_are_as_good_as_absent() {
 #[test]
 fn no_request_whatsoever_ends_in_a_fault() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let (stack, tokens) = runtime.block_on(warm(&[("OLDER_COOKIE_DOMAIN", "host-only")]));
+    let moved = [("COOKIE_DOMAIN", ".example.com"), ("OLDER_COOKIE_DOMAIN", "host-only")];
+    let (stack, tokens) = runtime.block_on(warm(&moved));
     let config = Config { cases: 1024, failure_persistence: None, ..Config::default() };
     TestRunner::new(config)
         .run(&any_request(tokens), |request| {

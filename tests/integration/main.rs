@@ -12,6 +12,7 @@ mod properties;
 mod refresh_rows;
 mod reuse;
 mod revoke_all;
+mod settings;
 mod sign_out_rows;
 mod store_matches_model;
 mod template;

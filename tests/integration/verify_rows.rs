@@ -86,7 +86,7 @@ async fn route(
     match verify(&sessions, &request, options, stack.clock.now()).await {
         Ok(verified) => Answer::App(verified.map(|verified| verified.method)),
         Err(error) => {
-            let response = error_response(&stack.config, &error);
+            let response = error_response(&stack.config, request.headers(), &error);
             assert_eq!(written(response.headers()), [""; 0]);
             Answer::Refused(response.status().as_u16(), response.into_body())
         }

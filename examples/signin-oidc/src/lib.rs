@@ -63,7 +63,7 @@ where
             tokens.apply(response.headers_mut());
             response.map(Body::from)
         }
-        Err(error) => error_response(sessions.config(), &error).map(Body::from),
+        Err(error) => error_response(sessions.config(), request.headers(), &error).map(Body::from),
     }
 }
 

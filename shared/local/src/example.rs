@@ -45,7 +45,7 @@ where
             tokens.apply(response.headers_mut());
             ok(response)
         }
-        Err(error) => ok(error_response(sessions.config(), &error)),
+        Err(error) => ok(error_response(sessions.config(), request.headers(), &error)),
     }
 }
 

@@ -33,9 +33,9 @@ struct Arguments {
     /// Keep sessions and keys in this folder instead of in memory
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// How long an access token is valid
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
-    access_token_ttl: u64,
+    /// How long an access token is valid; 3600 unless a setting says otherwise
+    #[arg(long, value_name = "SECONDS")]
+    access_token_ttl: Option<u64>,
     /// F, the longest time from sending a refresh to receiving its answer
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     refresh_flight: u64,
@@ -79,12 +79,13 @@ async fn main() -> anyhow::Result<()> {
         Some(folder) => Embedded::in_folder(folder)?,
         None => Embedded::in_memory()?,
     };
-    let cors = Cors { allowed_origins: vec![config.website_domain.to_string()] };
+    let origins = config.websites.iter().map(|website| website.origin.to_string());
+    let cors = Cors { allowed_origins: origins.collect() };
     let clock = Arc::new(SystemClock);
     let stack = Arc::new(Stack::start(&config, client(engine), clock, Some(cors)).await?);
 
     let terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
-    greet(&url, &arguments);
+    greet(&url, &arguments, &config);
     let app = Router::new().fallback(answer).with_state(stack);
     axum::serve(listener, app).with_graceful_shutdown(interrupted(terminate)).await?;
     Ok(())
@@ -95,7 +96,7 @@ impl Arguments {
         let set = self.settings.iter().rev().find(|(key, _)| key == name);
         let flag = match name {
             "API_DOMAIN" | "WEBSITE_DOMAIN" => Some(url.to_owned()),
-            "ACCESS_TOKEN_TTL_SECONDS" => Some(self.access_token_ttl.to_string()),
+            "ACCESS_TOKEN_TTL_SECONDS" => self.access_token_ttl.map(|seconds| seconds.to_string()),
             "REFRESH_FLIGHT_SECONDS" => Some(self.refresh_flight.to_string()),
             _ => None,
         };
@@ -124,7 +125,7 @@ async fn interrupted(mut terminate: Signal) {
 }
 
 #[expect(clippy::print_stdout, reason = "this is a command line tool talking to its user")]
-fn greet(url: &str, arguments: &Arguments) {
+fn greet(url: &str, arguments: &Arguments, config: &SessionConfig) {
     println!("Sesam runs at {url}\n");
     if Stack::has_page_bundle() {
         println!("  open {url} and sign in as anybody");
@@ -138,7 +139,8 @@ fn greet(url: &str, arguments: &Arguments) {
     println!("      then send st-access-token as `Authorization: Bearer …` to {url}/api/me\n");
     println!(
         "  access tokens live {} s, F is {} s; --access-token-ttl 10 --refresh-flight 2 shows more",
-        arguments.access_token_ttl, arguments.refresh_flight
+        config.access_token_ttl.as_secs(),
+        config.refresh.flight().as_secs()
     );
     match &arguments.data {
         Some(folder) => println!("  data is kept in {}", folder.display()),

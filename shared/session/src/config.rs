@@ -3,13 +3,22 @@
 //! [`SessionConfig::from_lookup`] reports every problem at once, each with the sentence that says
 //! what to do. Names, defaults and meanings follow contract §1.4, §2.1, §3.7 and §4.1.
 
+mod checks;
+mod lifetimes;
+mod origin;
+mod reader;
+mod website;
+
 use std::fmt;
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use http::StatusCode;
-use url::Url;
 
+use self::lifetimes::Lifetimes;
+pub use self::origin::Origin;
+use self::origin::{cookie_domain, url_path};
+use self::reader::{Reader, boolean, number};
+pub use self::website::{Website, Websites};
 use crate::model::RefreshPolicy;
 use crate::token::key::SigningAlgorithm;
 
@@ -21,16 +30,13 @@ pub struct SessionConfig {
     pub app_id: String,
     /// `API_DOMAIN`, required: scheme, host and port of the API.
     pub api_domain: Origin,
-    /// `WEBSITE_DOMAIN`, required: scheme, host and port of the website.
-    pub website_domain: Origin,
+    /// The websites, and how cookies are guarded for each.
+    pub websites: Websites,
     /// `API_BASE_PATH`, default `/auth`, with `API_GATEWAY_PATH` (default empty) in front: where the
     /// endpoints are, as the client sees them. Normalised: leading slash, no trailing one.
     pub base_path: String,
     /// Everything about cookies.
     pub cookies: CookieConfig,
-    /// `ANTI_CSRF`: `NONE`, `VIA_CUSTOM_HEADER` or `VIA_TOKEN`; by default `VIA_CUSTOM_HEADER` if
-    /// cookies are `SameSite=None`, else `NONE`.
-    pub anti_csrf: AntiCsrf,
     /// `TOKEN_TRANSFER_METHOD`: `any` (default), `cookie` or `header`.
     pub transfer_method: AllowedMethod,
     /// `EXPOSE_ACCESS_TOKEN`, default `false`: repeat the access token in a header in cookie method.
@@ -42,9 +48,12 @@ pub struct SessionConfig {
     /// `ACCESS_TOKEN_TTL_SECONDS`, 1–86,400, default 3600 (contract §5.2).
     pub access_token_ttl: Duration,
     /// `REFRESH_TOKEN_TTL_SECONDS`, 60–34,560,000 (400 days, the browsers' cap), default 8,640,000
-    /// (100 days): how long a session lives without a refresh.
+    /// (100 days), or the absolute life if that is less: how long a session lives without a refresh.
     pub refresh_token_ttl: Duration,
-    /// `SESSION_ABSOLUTE_TTL_SECONDS`, default none: how long a session lives at most.
+    /// `SESSION_ABSOLUTE_TTL_SECONDS`, from 60, default none: how long a session lives at most.
+    ///
+    /// `ASSURANCE_LEVEL`, `aal1`, `aal2` or `aal3`, sets this and the two lifetimes above as NIST SP
+    /// 800-63B-4 §5 demands; a lifetime that is set as well may only be shorter.
     pub absolute_ttl: Option<Duration>,
     /// `REFRESH_FLIGHT_SECONDS`, 0–60, default 30 (API Gateway ends a call at 29 to 30 s): F of the
     /// refresh rule; 0 is strict single use.
@@ -63,11 +72,11 @@ pub struct CookieConfig {
     /// `OLDER_COOKIE_DOMAIN`: the domain before it was changed; `host-only` (or an empty value given
     /// by code) if cookies had no `Domain` then.
     pub older_domain: Option<OlderDomain>,
-    /// `COOKIE_SAME_SITE`: `strict`, `lax` or `none`; by default `none` if API and website are on
-    /// different sites, else `lax`.
-    pub same_site: SameSite,
     /// `COOKIE_SECURE`; by default whether the API is reached by https.
     pub secure: bool,
+    /// `COOKIE_PARTITIONED`, default `false`, because the reference never does it: keep cookies apart
+    /// by the site that embeds the website in an iframe (CHIPS).
+    pub partitioned: bool,
     /// `ACCESS_TOKEN_PATH`, default `/`.
     pub access_token_path: String,
 }
@@ -81,21 +90,32 @@ pub enum OlderDomain {
     Domain(String),
 }
 
+/// Where a browser keeps a cookie: besides name and path, what it tells cookies apart by.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CookiePlace {
+    /// The `Domain`; none for the API's host alone.
+    pub domain: Option<String>,
+    /// Whether it is `Partitioned`.
+    pub is_partitioned: bool,
+}
+
 /// The `SameSite` attribute.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum SameSite {
     /// Never sent across sites.
     Strict,
     /// Sent across sites on top-level navigation only.
+    #[default]
     Lax,
     /// Sent always; browsers demand `Secure`.
     None,
 }
 
-/// What proves that a cookie request comes from the website (contract §4.1).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// What proves that a cookie request comes from the website (contract §4.1), from none to strictest.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub enum AntiCsrf {
     /// Nothing: `SameSite` does the work.
+    #[default]
     None,
     /// Any `rid` header, which no foreign site can send without CORS permission.
     ViaCustomHeader,
@@ -130,7 +150,7 @@ impl fmt::Display for ConfigError {
 
 impl SessionConfig {
     /// Every variable that is read.
-    pub const VARIABLES: [&'static str; 21] = [
+    pub const VARIABLES: [&'static str; 23] = [
         "APP_ID",
         "API_DOMAIN",
         "WEBSITE_DOMAIN",
@@ -140,6 +160,7 @@ impl SessionConfig {
         "OLDER_COOKIE_DOMAIN",
         "COOKIE_SAME_SITE",
         "COOKIE_SECURE",
+        "COOKIE_PARTITIONED",
         "ACCESS_TOKEN_PATH",
         "ANTI_CSRF",
         "TOKEN_TRANSFER_METHOD",
@@ -149,6 +170,7 @@ impl SessionConfig {
         "ACCESS_TOKEN_TTL_SECONDS",
         "REFRESH_TOKEN_TTL_SECONDS",
         "SESSION_ABSOLUTE_TTL_SECONDS",
+        "ASSURANCE_LEVEL",
         "REFRESH_FLIGHT_SECONDS",
         "SIGNING_ALGORITHM",
         "USE_DYNAMIC_SIGNING_KEY",
@@ -160,41 +182,35 @@ impl SessionConfig {
     ///
     /// [`ConfigError`] with every missing, malformed and contradictory setting.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut read = Reader { lookup, problems: Vec::new() };
+        let mut read = Reader::new(lookup);
         let api_domain = read.required("API_DOMAIN", Origin::parse);
-        let website_domain = read.required("WEBSITE_DOMAIN", Origin::parse);
-        let sites = api_domain.as_ref().zip(website_domain.as_ref());
-        let is_cross_site = match sites.map(|(api, website)| api.is_cross_site(website)) {
-            Some(Ok(is_cross_site)) => is_cross_site,
-            Some(Err(problem)) => {
-                read.problems.push(problem);
-                false
-            }
-            None => false,
-        };
-        let default_same_site = if is_cross_site { SameSite::None } else { SameSite::Lax };
-        let same_site = read.or("COOKIE_SAME_SITE", default_same_site, SameSite::parse);
-        let default_anti_csrf =
-            if same_site == SameSite::None { AntiCsrf::ViaCustomHeader } else { AntiCsrf::None };
-        let is_https = api_domain.as_ref().is_some_and(|api| api.scheme == "https");
-        let cookies = CookieConfig::read(&mut read, same_site, is_https);
+        let origins = read.required("WEBSITE_DOMAIN", |text| {
+            text.split(',')
+                .map(|origin| Origin::parse(origin.trim()))
+                .collect::<Result<Vec<_>, _>>()
+        });
+        let same_site = read.optional("COOKIE_SAME_SITE", SameSite::parse);
+        let anti_csrf = read.optional("ANTI_CSRF", AntiCsrf::parse);
+        let cookies =
+            CookieConfig::read(&mut read, api_domain.as_ref().is_some_and(Origin::is_https));
         let base_path = [
             read.or("API_GATEWAY_PATH", String::new(), url_path),
             read.or("API_BASE_PATH", "/auth".to_owned(), url_path),
         ]
         .concat();
-        let seconds =
-            |range: (u64, u64)| move |text: &str| number(text, range).map(Duration::from_secs);
+        let lifetimes = Lifetimes::read(&mut read);
+        let transfer_method =
+            read.or("TOKEN_TRANSFER_METHOD", AllowedMethod::Any, AllowedMethod::parse);
+        let websites = origins.zip(api_domain.as_ref()).and_then(|(origins, api)| {
+            Websites::new(api, origins, same_site, anti_csrf)
+                .map_err(|problem| read.problems.push(problem))
+                .ok()
+        });
         let config = Self {
             app_id: read.or("APP_ID", "public".to_owned(), |text| Ok(text.to_owned())),
             base_path,
             cookies,
-            anti_csrf: read.or("ANTI_CSRF", default_anti_csrf, AntiCsrf::parse),
-            transfer_method: read.or(
-                "TOKEN_TRANSFER_METHOD",
-                AllowedMethod::Any,
-                AllowedMethod::parse,
-            ),
+            transfer_method,
             expose_access_token: read.or("EXPOSE_ACCESS_TOKEN", false, boolean),
             session_expired_status: read.or(
                 "SESSION_EXPIRED_STATUS_CODE",
@@ -206,34 +222,25 @@ impl SessionConfig {
                 StatusCode::FORBIDDEN,
                 status,
             ),
-            access_token_ttl: read.or(
-                "ACCESS_TOKEN_TTL_SECONDS",
-                Duration::from_hours(1),
-                seconds((1, 86_400)),
-            ),
-            refresh_token_ttl: read.or(
-                "REFRESH_TOKEN_TTL_SECONDS",
-                Duration::from_hours(100 * 24),
-                seconds((60, 34_560_000)),
-            ),
-            absolute_ttl: read.or("SESSION_ABSOLUTE_TTL_SECONDS", None, |text| {
-                seconds((60, u64::from(u32::MAX)))(text).map(Some)
-            }),
+            access_token_ttl: lifetimes.access_token,
+            refresh_token_ttl: lifetimes.refresh_token,
+            absolute_ttl: lifetimes.absolute,
             refresh: read.or(
                 "REFRESH_FLIGHT_SECONDS",
                 RefreshPolicy::new(Duration::from_secs(30)),
                 |text| {
                     let max = RefreshPolicy::MAX_FLIGHT.as_secs();
-                    seconds((0, max))(text).map(RefreshPolicy::new)
+                    number(text, (0, max))
+                        .map(|flight| RefreshPolicy::new(Duration::from_secs(flight)))
                 },
             ),
             signing_algorithm: read.or("SIGNING_ALGORITHM", SigningAlgorithm::Rs256, |text| {
                 SigningAlgorithm::from_name(text).ok_or_else(|| "use RS256 or ES256".to_owned())
             }),
             use_dynamic_signing_key: read.or("USE_DYNAMIC_SIGNING_KEY", true, boolean),
-            // Placeholders that are never seen: without both domains there is an error below.
+            // Placeholders that are never seen: without both there is an error below.
             api_domain: api_domain.unwrap_or_default(),
-            website_domain: website_domain.unwrap_or_default(),
+            websites: websites.unwrap_or_default(),
         };
         let mut problems = read.problems;
         config.cross_check(&mut problems);
@@ -252,71 +259,16 @@ impl SessionConfig {
         format!("{}/session/refresh", self.base_path)
     }
 
-    /// Whether cookies of this configuration would be refused by browsers (contract §1.4).
+    /// Whether browsers would refuse the cookies of that website (contract §1.4).
     #[must_use]
-    pub fn is_insecure_cross_site(&self) -> bool {
-        let both_local = self.api_domain.is_local() && self.website_domain.is_local();
-        self.cookies.same_site == SameSite::None && !self.cookies.secure && !both_local
-    }
-
-    fn cross_check(&self, problems: &mut Vec<String>) {
-        if self.session_expired_status == self.invalid_claim_status {
-            problems.push(format!(
-                "SESSION_EXPIRED_STATUS_CODE and INVALID_CLAIM_STATUS_CODE are both {}: clients tell \
-                 the two cases apart by status, so choose different ones",
-                self.session_expired_status.as_u16()
-            ));
-        }
-        if self.access_token_ttl >= self.refresh_token_ttl {
-            problems.push(
-                "ACCESS_TOKEN_TTL_SECONDS must be less than REFRESH_TOKEN_TTL_SECONDS: otherwise a \
-                 session is over before it is first refreshed"
-                    .to_owned(),
-            );
-        }
-        // The refresh rule takes for granted that a browser does not refresh what it has just stored;
-        // the life of access tokens sees to it, jitter included (docs/rotation.md).
-        if self.access_token_ttl * 95 / 100 < self.refresh.flight() {
-            problems.push(format!(
-                "ACCESS_TOKEN_TTL_SECONDS less 5 % must not be below REFRESH_FLIGHT_SECONDS ({}): \
-                 otherwise clients refresh again while a refresh may still be under way; lower the latter",
-                self.refresh.flight().as_secs()
-            ));
-        }
-        if self.is_insecure_cross_site() && self.transfer_method == AllowedMethod::Cookie {
-            problems.push(
-                "cookies would be SameSite=None without Secure, which browsers refuse: serve the API \
-                 by https (API_DOMAIN), or use TOKEN_TRANSFER_METHOD=header"
-                    .to_owned(),
-            );
-        }
-        if self.base_path.is_empty() {
-            problems.push(
-                "API_BASE_PATH must not be the root: the refresh cookie's path would cover \
-                 everything; use a path such as /auth"
-                    .to_owned(),
-            );
-        }
-        if let Some(domain) = &self.cookies.domain {
-            let bare = domain.trim_start_matches('.');
-            let host = self.api_domain.host.as_str();
-            let covers = host == bare || host.strip_suffix(bare).is_some_and(|h| h.ends_with('.'));
-            if !covers && !host.is_empty() {
-                problems.push(format!(
-                    "COOKIE_DOMAIN {domain} does not cover the API's host {host}: browsers would \
-                     refuse the cookies; use the host or a parent domain of it"
-                ));
-            }
-        }
+    pub fn is_insecure_cross_site(&self, website: &Website) -> bool {
+        let both_local = self.api_domain.is_local() && website.origin.is_local();
+        website.same_site == SameSite::None && !self.cookies.secure && !both_local
     }
 }
 
 impl CookieConfig {
-    fn read<L: Fn(&str) -> Option<String>>(
-        read: &mut Reader<L>,
-        same_site: SameSite,
-        is_https: bool,
-    ) -> Self {
+    fn read<L: Fn(&str) -> Option<String>>(read: &mut Reader<L>, is_https: bool) -> Self {
         Self {
             domain: read.or("COOKIE_DOMAIN", None, |text| cookie_domain(text).map(Some)),
             older_domain: read.or("OLDER_COOKIE_DOMAIN", None, |text| {
@@ -325,168 +277,38 @@ impl CookieConfig {
                 }
                 cookie_domain(text).map(|domain| Some(OlderDomain::Domain(domain)))
             }),
-            same_site,
             secure: read.or("COOKIE_SECURE", is_https, boolean),
+            partitioned: read.or("COOKIE_PARTITIONED", false, boolean),
             access_token_path: or_root(read.or("ACCESS_TOKEN_PATH", String::new(), url_path)),
         }
     }
-}
 
-/// Reads variables and collects what is wrong with them.
-struct Reader<L> {
-    lookup: L,
-    problems: Vec<String>,
-}
-
-impl<L: Fn(&str) -> Option<String>> Reader<L> {
-    fn value(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    /// Where cookies are kept now.
+    #[must_use]
+    pub fn place(&self) -> CookiePlace {
+        CookiePlace { domain: self.domain.clone(), is_partitioned: self.partitioned }
     }
 
-    fn required<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
-        let Some(text) = self.value(name) else {
-            self.problems
-                .push(format!("{name} is missing: set it, for example https://api.example.com"));
-            return None;
-        };
-        parse(&text).map_err(|problem| self.reject(name, &text, &problem)).ok()
+    /// Where browsers may still keep cookies from before the settings changed: on the older domain,
+    /// partitioned or not, and on today's if they were not partitioned then.
+    #[must_use]
+    pub fn older_places(&self) -> Vec<CookiePlace> {
+        let older = self.older_domain.as_ref().map(|older| match older {
+            OlderDomain::HostOnly => None,
+            OlderDomain::Domain(domain) => Some(domain.clone()),
+        });
+        let before = self.partitioned.then(|| self.domain.clone());
+        let unpartitioned = older.iter().chain(&before).map(|domain| (domain, false));
+        let partitioned = older.iter().filter(|_| self.partitioned).map(|domain| (domain, true));
+        let places = unpartitioned.chain(partitioned);
+        places
+            .map(|(domain, is_partitioned)| CookiePlace { domain: domain.clone(), is_partitioned })
+            .collect()
     }
-
-    fn or<T>(&mut self, name: &str, default: T, parse: impl Fn(&str) -> Result<T, String>) -> T {
-        let Some(text) = self.value(name) else {
-            return default;
-        };
-        match parse(&text) {
-            Ok(value) => value,
-            Err(problem) => {
-                self.reject(name, &text, &problem);
-                default
-            }
-        }
-    }
-
-    fn reject(&mut self, name: &str, text: &str, problem: &str) {
-        self.problems.push(format!("{name} is {text:?}: {problem}"));
-    }
-}
-
-/// Scheme, host and port (contract §1.4, `apiDomain`).
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Origin {
-    scheme: String,
-    host: String,
-    port: Option<u16>,
-}
-
-impl Origin {
-    /// Reads a URL or a bare host; the path is dropped. Without a scheme, `http` is assumed for
-    /// localhost and IPv4, `https` otherwise.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that says what is wrong.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let text = text.to_lowercase();
-        let with_scheme = if text.contains("://") {
-            text
-        } else {
-            let host = text.split([':', '/']).next().unwrap_or_default();
-            let scheme = if is_local_host(host) { "http" } else { "https" };
-            format!("{scheme}://{text}")
-        };
-        let url = Url::parse(&with_scheme).map_err(|error| format!("not a URL ({error})"))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err("the scheme must be http or https".to_owned());
-        }
-        let host = url.host_str().ok_or("there is no host")?.to_owned();
-        Ok(Self { scheme: url.scheme().to_owned(), host, port: url.port() })
-    }
-
-    fn is_local(&self) -> bool {
-        is_local_host(&self.host)
-    }
-
-    /// Whether cookies of this origin are third-party cookies on `website` (contract §1.4).
-    fn is_cross_site(&self, website: &Self) -> Result<bool, String> {
-        Ok(self.scheme != website.scheme || self.site()? != website.site()?)
-    }
-
-    /// The top-level site: the registrable domain, with the exceptions of contract §1.4.
-    fn site(&self) -> Result<String, String> {
-        if self.is_local() {
-            return Ok("localhost".to_owned());
-        }
-        if let Some(domain) = psl::domain_str(&self.host) {
-            // A domain without a listed suffix is only taken for `.local` and the like below.
-            let is_known =
-                psl::suffix(self.host.as_bytes()).is_some_and(|suffix| suffix.is_known());
-            if is_known {
-                return Ok(domain.to_owned());
-            }
-        }
-        // The host is lower case since it was parsed.
-        if [".amazonaws.com", ".local"].iter().any(|suffix| self.host.ends_with(suffix)) {
-            return Ok(self.host.clone());
-        }
-        Err(format!(
-            "the site of host {:?} is not known: use a name under a public suffix, or localhost",
-            self.host
-        ))
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme, self.host)?;
-        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
-    }
-}
-
-fn is_local_host(host: &str) -> bool {
-    host.starts_with("localhost") || host.parse::<Ipv4Addr>().is_ok()
-}
-
-/// Normalises a cookie domain: host only, lower case, a leading dot kept except where it is
-/// meaningless (contract §1.4).
-fn cookie_domain(text: &str) -> Result<String, String> {
-    let text = text.to_lowercase();
-    let (had_dot, rest) =
-        text.strip_prefix('.').map_or((false, text.as_str()), |rest| (true, rest));
-    let host = Origin::parse(rest)?.host;
-    Ok(if had_dot && !is_local_host(&host) { format!(".{host}") } else { host })
-}
-
-/// Normalises a URL path: leading slash, no trailing one, the root becomes empty; case is kept.
-fn url_path(text: &str) -> Result<String, String> {
-    let path = match text.split_once("://") {
-        Some((_, rest)) => rest.split_once('/').map_or("", |(_, path)| path),
-        None => text,
-    };
-    let path = path.split(['?', '#']).next().unwrap_or_default();
-    let path = path.trim_start_matches('/').trim_end_matches('/');
-    if path.bytes().any(|byte| byte <= b' ' || byte >= 0x7f || byte == b';') {
-        return Err("not a URL path".to_owned());
-    }
-    Ok(if path.is_empty() { String::new() } else { format!("/{path}") })
 }
 
 fn or_root(path: String) -> String {
     if path.is_empty() { "/".to_owned() } else { path }
-}
-
-fn boolean(text: &str) -> Result<bool, String> {
-    match text {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err("use true or false".to_owned()),
-    }
-}
-
-fn number(text: &str, (min, max): (u64, u64)) -> Result<u64, String> {
-    text.parse()
-        .ok()
-        .filter(|number| (min..=max).contains(number))
-        .ok_or_else(|| format!("use a whole number from {min} to {max}"))
 }
 
 fn status(text: &str) -> Result<StatusCode, String> {
@@ -542,6 +364,8 @@ impl AllowedMethod {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
     fn config(settings: &[(&str, &str)]) -> Result<SessionConfig, ConfigError> {
@@ -557,12 +381,33 @@ mod tests {
         config(settings).unwrap_err().problems
     }
 
+    fn refused(settings: &[(&str, &str)], reason: &str) {
+        let problems = problems(settings);
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        assert!(problems[0].contains(reason), "{problems:#?}");
+    }
+
+    /// The settings for the website that a request with this header comes from.
+    fn for_request<'c>(config: &'c SessionConfig, name: &'static str, value: &str) -> &'c Website {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, value.parse().unwrap());
+        config.websites.of(&headers)
+    }
+
+    const OTHER_SITE: (&str, &str) = ("WEBSITE_DOMAIN", "https://other.com");
+    const TWO_SITES: (&str, &str) =
+        ("WEBSITE_DOMAIN", "https://example.com, https://other.com:8443");
+    const INSECURE_API: (&str, &str) = ("API_DOMAIN", "http://api.example.com");
+    const INSECURE_WEBSITE: (&str, &str) = ("WEBSITE_DOMAIN", "http://example.com");
+    const HEADERS_ONLY: (&str, &str) = ("TOKEN_TRANSFER_METHOD", "header");
+
     #[test]
     fn one_site_gives_lax_secure_cookies_and_no_anti_csrf() {
         let config = config(&[]).unwrap();
-        assert_eq!(config.cookies.same_site, SameSite::Lax);
+        let website = config.websites.of(&HeaderMap::new());
+        assert_eq!(website.same_site, SameSite::Lax);
+        assert_eq!(website.anti_csrf, AntiCsrf::None);
         assert!(config.cookies.secure);
-        assert_eq!(config.anti_csrf, AntiCsrf::None);
         assert_eq!(config.issuer(), "https://api.example.com/auth");
     }
 
@@ -570,8 +415,9 @@ mod tests {
     fn the_default_gateway_host_is_another_site() {
         let host = "https://abc.execute-api.eu-west-1.amazonaws.com";
         let config = config(&[("API_DOMAIN", host)]).unwrap();
-        assert_eq!(config.cookies.same_site, SameSite::None);
-        assert_eq!(config.anti_csrf, AntiCsrf::ViaCustomHeader);
+        let website = config.websites.of(&HeaderMap::new());
+        assert_eq!(website.same_site, SameSite::None);
+        assert_eq!(website.anti_csrf, AntiCsrf::ViaCustomHeader);
     }
 
     #[test]
@@ -579,8 +425,65 @@ mod tests {
         let local =
             [("API_DOMAIN", "http://localhost:3001"), ("WEBSITE_DOMAIN", "http://127.0.0.1:3000")];
         let config = config(&local).unwrap();
-        assert_eq!(config.cookies.same_site, SameSite::Lax);
+        assert_eq!(config.websites.of(&HeaderMap::new()).same_site, SameSite::Lax);
         assert!(!config.cookies.secure);
+    }
+
+    #[test]
+    fn each_of_several_websites_gets_what_its_own_site_asks_for() {
+        let config = config(&[TWO_SITES]).unwrap();
+        for (name, value, same_site, anti_csrf) in [
+            ("origin", "https://example.com", SameSite::Lax, AntiCsrf::None),
+            ("referer", "https://example.com/page?x", SameSite::Lax, AntiCsrf::None),
+            ("origin", "https://other.com:8443", SameSite::None, AntiCsrf::ViaCustomHeader),
+            ("referer", "https://other.com:8443/", SameSite::None, AntiCsrf::ViaCustomHeader),
+        ] {
+            let website = for_request(&config, name, value);
+            assert_eq!((website.same_site, website.anti_csrf), (same_site, anti_csrf), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_request_from_elsewhere_gets_the_first_websites_cookies_and_the_strictest_anti_csrf() {
+        let config = config(&[TWO_SITES]).unwrap();
+        for (name, value) in [
+            ("origin", "https://evil.example"),
+            ("origin", "https://other.com"),
+            ("origin", "http://example.com"),
+            ("origin", "null"),
+            ("x-nothing", "said"),
+        ] {
+            let website = for_request(&config, name, value);
+            assert_eq!(website.same_site, SameSite::Lax, "{value}");
+            assert_eq!(website.anti_csrf, AntiCsrf::ViaCustomHeader, "{value}");
+        }
+    }
+
+    #[test]
+    fn an_origin_counts_more_than_a_referer() {
+        let config = config(&[TWO_SITES]).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert("origin", "https://evil.example".parse().unwrap());
+        headers.insert("referer", "https://example.com/".parse().unwrap());
+        assert_eq!(config.websites.of(&headers).anti_csrf, AntiCsrf::ViaCustomHeader);
+    }
+
+    #[test]
+    fn what_is_set_for_cookies_holds_for_every_website() {
+        let set = [TWO_SITES, ("COOKIE_SAME_SITE", "none"), ("ANTI_CSRF", "VIA_TOKEN")];
+        let config = config(&set).unwrap();
+        for website in config.websites.iter() {
+            assert_eq!(website.same_site, SameSite::None);
+            assert_eq!(website.anti_csrf, AntiCsrf::ViaToken);
+        }
+    }
+
+    #[test]
+    fn every_website_must_be_an_origin_of_a_known_site() {
+        refused(&[("WEBSITE_DOMAIN", "https://example.com,ftp://x")], "the scheme must be");
+        refused(&[("WEBSITE_DOMAIN", "https://example.com,")], "not a URL");
+        refused(&[("WEBSITE_DOMAIN", "https://example.com,https://intranet")], "is not known");
+        refused(&[("WEBSITE_DOMAIN", "*")], "is not known");
     }
 
     #[test]
@@ -598,7 +501,7 @@ mod tests {
         assert_eq!(config.cookies.domain.as_deref(), Some(".example.com"));
         let older = Some(OlderDomain::Domain("api.example.com".to_owned()));
         assert_eq!(config.cookies.older_domain, older);
-        assert_eq!(config.cookies.same_site, SameSite::Strict);
+        assert_eq!(config.websites.of(&HeaderMap::new()).same_site, SameSite::Strict);
     }
 
     #[test]
@@ -621,23 +524,135 @@ mod tests {
 
     #[test]
     fn a_cookie_domain_that_does_not_cover_the_api_is_refused() {
-        let problems = problems(&[("COOKIE_DOMAIN", "ample.com")]);
-        assert!(problems[0].contains("does not cover"), "{problems:?}");
+        refused(&[("COOKIE_DOMAIN", "ample.com")], "COOKIE_DOMAIN ample.com does not cover");
+        refused(&[("OLDER_COOKIE_DOMAIN", "other.com")], "OLDER_COOKIE_DOMAIN other.com does not");
+    }
+
+    #[test]
+    fn a_cookie_domain_that_strangers_share_is_refused() {
+        refused(&[("COOKIE_DOMAIN", ".com")], "strangers share it");
+        let gateway = ("API_DOMAIN", "https://abc.execute-api.eu-west-1.amazonaws.com");
+        refused(&[gateway, ("COOKIE_DOMAIN", "amazonaws.com")], "strangers share it");
+        assert!(config(&[gateway, ("COOKIE_DOMAIN", gateway.1)]).is_ok());
+    }
+
+    #[test]
+    fn an_older_cookie_domain_that_is_todays_is_refused() {
+        let now = ("COOKIE_DOMAIN", "example.com");
+        refused(&[now, ("OLDER_COOKIE_DOMAIN", ".example.com")], "where cookies are kept now");
+        refused(&[("OLDER_COOKIE_DOMAIN", "host-only")], "where cookies are kept now");
+        assert!(config(&[now, ("OLDER_COOKIE_DOMAIN", "host-only")]).is_ok());
     }
 
     #[test]
     fn access_tokens_that_end_within_a_flight_are_refused() {
-        let problems = problems(&[("ACCESS_TOKEN_TTL_SECONDS", "31")]);
-        assert!(problems[0].contains("REFRESH_FLIGHT_SECONDS (30)"), "{problems:?}");
+        refused(&[("ACCESS_TOKEN_TTL_SECONDS", "31")], "REFRESH_FLIGHT_SECONDS (30)");
         assert!(config(&[("ACCESS_TOKEN_TTL_SECONDS", "32")]).is_ok());
     }
 
     #[test]
     fn cookies_that_browsers_refuse_are_refused_at_start() {
-        let problems = problems(&[
-            ("API_DOMAIN", "http://api.example.com"),
-            ("TOKEN_TRANSFER_METHOD", "cookie"),
-        ]);
-        assert!(problems[0].contains("SameSite=None without Secure"), "{problems:?}");
+        let cookies = ("TOKEN_TRANSFER_METHOD", "cookie");
+        refused(&[INSECURE_API, cookies], "SameSite=None without Secure");
+        refused(&[INSECURE_API, INSECURE_WEBSITE, ("COOKIE_SECURE", "true")], "refuse the cookies");
+        // Browsers make an exception for this machine.
+        let local = ("API_DOMAIN", "http://localhost:3001");
+        let secure = [local, ("WEBSITE_DOMAIN", "http://localhost"), ("COOKIE_SECURE", "true")];
+        assert!(config(&secure).is_ok());
+    }
+
+    #[test]
+    fn cookies_that_would_travel_in_the_clear_are_refused() {
+        refused(&[("COOKIE_SECURE", "false")], "where anybody can read them");
+        assert!(config(&[("COOKIE_SECURE", "false"), HEADERS_ONLY]).is_ok());
+    }
+
+    #[test]
+    fn cookies_that_never_reach_the_website_are_refused() {
+        refused(
+            &[OTHER_SITE, ("COOKIE_SAME_SITE", "lax")],
+            "keeps the cookies from https://other.com",
+        );
+        refused(
+            &[TWO_SITES, ("COOKIE_SAME_SITE", "strict")],
+            "keeps the cookies from https://other",
+        );
+        assert!(config(&[OTHER_SITE, ("COOKIE_SAME_SITE", "lax"), HEADERS_ONLY]).is_ok());
+    }
+
+    #[test]
+    fn cookies_that_any_site_could_use_are_refused() {
+        refused(&[OTHER_SITE, ("ANTI_CSRF", "NONE")], "open to requests from any site");
+        refused(&[("COOKIE_SAME_SITE", "none"), ("ANTI_CSRF", "NONE")], "open to requests");
+        assert!(config(&[OTHER_SITE, ("ANTI_CSRF", "NONE"), HEADERS_ONLY]).is_ok());
+    }
+
+    #[test]
+    fn an_anti_csrf_token_without_cookies_is_refused() {
+        refused(&[HEADERS_ONLY, ("ANTI_CSRF", "VIA_TOKEN")], "allows none");
+    }
+
+    #[test]
+    fn partitioned_cookies_must_be_same_site_none_and_secure() {
+        let partitioned = ("COOKIE_PARTITIONED", "true");
+        assert!(config(&[OTHER_SITE, partitioned]).unwrap().cookies.partitioned);
+        refused(&[partitioned], "are SameSite=Lax");
+        refused(&[TWO_SITES, partitioned], "those for https://example.com are SameSite=Lax");
+        refused(&[INSECURE_API, partitioned], "needs Secure");
+        assert!(!config(&[OTHER_SITE]).unwrap().cookies.partitioned);
+    }
+
+    #[test]
+    fn older_cookies_may_be_anywhere_that_the_settings_tell_of() {
+        let places = |settings: &[(&str, &str)]| {
+            let places = config(settings).unwrap().cookies.older_places();
+            let text = places.into_iter().map(|place| (place.domain, place.is_partitioned));
+            text.collect::<Vec<_>>()
+        };
+        let older = ("OLDER_COOKIE_DOMAIN", "example.com");
+        let older_domain = Some("example.com".to_owned());
+        assert_eq!(places(&[]), []);
+        assert_eq!(places(&[older]), [(older_domain.clone(), false)]);
+        let partitioned = [OTHER_SITE, ("COOKIE_PARTITIONED", "true")];
+        assert_eq!(places(&partitioned), [(None, false)]);
+        let both = [OTHER_SITE, ("COOKIE_PARTITIONED", "true"), older];
+        let expected = [(older_domain.clone(), false), (None, false), (older_domain, true)];
+        assert_eq!(places(&both), expected);
+    }
+
+    #[test]
+    fn assurance_levels_set_the_lifetimes_of_the_standard() {
+        // NIST SP 800-63B-4 §5: overall and idle time, in seconds; the last is our access token's.
+        for (level, expected) in [
+            ("aal1", [30 * 86_400, 30 * 86_400, 3600]),
+            ("aal2", [86_400, 3600, 900]),
+            ("aal3", [43_200, 900, 300]),
+        ] {
+            let config = config(&[("ASSURANCE_LEVEL", level)]).unwrap();
+            let absolute = config.absolute_ttl.unwrap();
+            let set = [absolute, config.refresh_token_ttl, config.access_token_ttl];
+            assert_eq!(set.map(|ttl| ttl.as_secs()), expected, "{level}");
+        }
+        refused(&[("ASSURANCE_LEVEL", "aal4")], "use aal1, aal2 or aal3");
+    }
+
+    #[test]
+    fn an_assurance_level_can_be_tightened_and_not_weakened() {
+        let level = ("ASSURANCE_LEVEL", "aal2");
+        refused(&[level, ("SESSION_ABSOLUTE_TTL_SECONDS", "86401")], "set at most 86400");
+        refused(&[level, ("REFRESH_TOKEN_TTL_SECONDS", "3601")], "set at most 3600");
+        refused(&[level, ("ACCESS_TOKEN_TTL_SECONDS", "3600")], "before it is first refreshed");
+        let tight = [level, ("SESSION_ABSOLUTE_TTL_SECONDS", "1800")];
+        let config = config(&tight).unwrap();
+        assert_eq!(config.absolute_ttl, Some(Duration::from_mins(30)));
+        assert_eq!(config.refresh_token_ttl, Duration::from_mins(30));
+    }
+
+    #[test]
+    fn a_session_must_outlive_its_idle_time_and_its_first_access_token() {
+        let day = ("SESSION_ABSOLUTE_TTL_SECONDS", "86400");
+        refused(&[day, ("REFRESH_TOKEN_TTL_SECONDS", "86401")], "every session is over before");
+        assert_eq!(config(&[day]).unwrap().refresh_token_ttl, Duration::from_hours(24));
+        refused(&[("SESSION_ABSOLUTE_TTL_SECONDS", "3600")], "before it is first refreshed");
     }
 }

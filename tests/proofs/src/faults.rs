@@ -299,7 +299,7 @@ impl Stage {
         };
         match result {
             Ok(()) => session::http::json(http::StatusCode::OK, &json!({})),
-            Err(error) => error_response(&self.settings, &error),
+            Err(error) => error_response(&self.settings, &http::HeaderMap::new(), &error),
         }
     }
 

@@ -41,17 +41,18 @@ where
         AllowedMethod::Header => TransferMethod::Header,
     };
     let is_cookie = method == TransferMethod::Cookie;
-    if is_cookie && config.is_insecure_cross_site() {
+    let website = config.websites.of(headers);
+    if is_cookie && config.is_insecure_cross_site(website) {
         return Err(SessionError::Internal(
             "cookies would be SameSite=None without Secure, which browsers refuse: serve the API by \
              https, or use header tokens"
                 .into(),
         ));
     }
-    let with_anti_csrf = is_cookie && config.anti_csrf == AntiCsrf::ViaToken;
+    let with_anti_csrf = is_cookie && website.anti_csrf == AntiCsrf::ViaToken;
     let tokens = sessions.create(new, used_by, with_anti_csrf, now, rng).await?;
 
-    let mut out = TokenHeaders::new(config);
+    let mut out = TokenHeaders::new(config, headers);
     match method {
         TransferMethod::Cookie if bearer(headers).is_some() => out.clear(TransferMethod::Header),
         TransferMethod::Header if Cookies::of(headers).count(ACCESS_COOKIE) > 0 => {

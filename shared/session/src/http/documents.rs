@@ -1,6 +1,6 @@
 //! The documents that anybody may read: key set and discovery (contract §3.4, §3.5).
 
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::respond::{Response, error_response};
@@ -19,7 +19,8 @@ const NO_CACHING: HeaderValue = HeaderValue::from_static("no-store");
 pub async fn jwks<S: PublicKeyReader>(sessions: &Sessions<S>, now: Timestamp) -> Response {
     let keys = match sessions.published_keys(now).await {
         Ok(keys) => keys,
-        Err(error) => return error_response(sessions.config(), &error),
+        // A fault clears nothing, so it does not matter who asks.
+        Err(error) => return error_response(sessions.config(), &HeaderMap::new(), &error),
     };
     let (document, caching) = match keys {
         Some(keys) => (serde_json::to_value(keys.document()).unwrap_or_default(), KEY_SET_CACHING),

@@ -7,7 +7,7 @@ use super::extract::{Cookies, anti_csrf, bearer, has_rid};
 use super::names::{ACCESS_COOKIE, LEGACY_COOKIE, REFRESH_COOKIE};
 use super::respond::{Response, error_response};
 use super::{TokenHeaders, TransferMethod};
-use crate::config::{AllowedMethod, AntiCsrf, SessionConfig};
+use crate::config::{AllowedMethod, AntiCsrf};
 use crate::error::{Ended, SessionError};
 use crate::model::{DeviceContext, Timestamp};
 use crate::service::{AntiCsrfProof, RefreshOutcome, Sessions};
@@ -30,7 +30,7 @@ where
 {
     let config = sessions.config();
     let cookies = Cookies::of(request.headers());
-    let mut tokens = TokenHeaders::new(config);
+    let mut tokens = TokenHeaders::new(config, request.headers());
     let outcome = exchange(sessions, request.headers(), &cookies, used_by, now, &mut tokens).await;
     let mut response = match &outcome {
         Ok(Some(_)) => super::json(StatusCode::OK, &json!({})),
@@ -38,7 +38,7 @@ where
             let message = "older session cookies were cleared; repeat the request";
             super::json(StatusCode::OK, &json!({ "message": message }))
         }
-        Err(error) => error_response(config, error),
+        Err(error) => error_response(config, request.headers(), error),
     };
     match &outcome {
         Ok(_) | Err(SessionError::SessionEnded(_) | SessionError::Reuse(_)) => {
@@ -63,8 +63,7 @@ async fn exchange<S: SessionRefresher + PrivateKeyReader>(
 ) -> Result<Option<RefreshOutcome>, SessionError> {
     let config = sessions.config();
     let allowed = config.transfer_method;
-    let has_duplicates =
-        allowed != AllowedMethod::Header && clear_duplicates(config, cookies, out)?;
+    let has_duplicates = allowed != AllowedMethod::Header && clear_duplicates(cookies, out)?;
 
     // A bearer value of another form is some other system's and does not shadow the cookie.
     let from_header = match allowed {
@@ -88,7 +87,7 @@ async fn exchange<S: SessionRefresher + PrivateKeyReader>(
         (None, None) => return Err(SessionError::SessionEnded(Ended::NoRefreshToken)),
     };
 
-    let proof = match (method, config.anti_csrf) {
+    let proof = match (method, config.websites.of(headers).anti_csrf) {
         (TransferMethod::Header, _) | (_, AntiCsrf::None) => AntiCsrfProof::NotUsed,
         (TransferMethod::Cookie, AntiCsrf::ViaCustomHeader) if has_rid(headers) => {
             AntiCsrfProof::NotUsed
@@ -119,15 +118,15 @@ async fn exchange<S: SessionRefresher + PrivateKeyReader>(
 /// The reference stops there. Where the right refresh token can be told, the refresh goes on instead:
 /// current front ends take an answer without a front token for an error.
 fn clear_duplicates(
-    config: &SessionConfig,
     cookies: &Cookies<'_>,
     out: &mut TokenHeaders<'_>,
 ) -> Result<bool, SessionError> {
     let mut found = false;
     for name in [ACCESS_COOKIE, REFRESH_COOKIE] {
         if cookies.count(name) > 1 {
-            let older = config.cookies.older_domain.as_ref();
-            out.clear_older(name, older.ok_or(SessionError::DuplicateCookies(name))?);
+            if !out.clear_older(name) {
+                return Err(SessionError::DuplicateCookies(name));
+            }
             found = true;
         }
     }

@@ -1,6 +1,6 @@
 //! Outcomes into responses; the only place that knows status codes (contract §3.2–3.6).
 
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::TokenHeaders;
@@ -55,9 +55,14 @@ pub fn is_endpoint<B>(
 
 /// The answer to a request that failed, and the one log line about it.
 ///
-/// Only certainty clears tokens: [`SessionError::SessionEnded`] and [`SessionError::Reuse`].
+/// Only certainty clears tokens: [`SessionError::SessionEnded`] and [`SessionError::Reuse`]. `request`
+/// is the headers of the request, which tell whose cookies those are.
 #[must_use]
-pub fn error_response(config: &SessionConfig, error: &SessionError) -> Response {
+pub fn error_response(
+    config: &SessionConfig,
+    request: &HeaderMap,
+    error: &SessionError,
+) -> Response {
     log(error);
     let expired = config.session_expired_status;
     let (status, message) = match error {
@@ -76,7 +81,7 @@ pub fn error_response(config: &SessionConfig, error: &SessionError) -> Response 
     let mut response = json(status, &json!({ "message": message }));
     match error {
         SessionError::SessionEnded(_) | SessionError::Reuse(_) => {
-            let mut tokens = TokenHeaders::new(config);
+            let mut tokens = TokenHeaders::new(config, request);
             tokens.clear_all();
             tokens.apply(response.headers_mut());
         }

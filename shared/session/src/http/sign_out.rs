@@ -30,7 +30,7 @@ where
             tokens.apply(response.headers_mut());
             (response, Ok(()))
         }
-        Err(error) => (error_response(config, &error), Err(error)),
+        Err(error) => (error_response(config, request.headers(), &error), Err(error)),
     }
 }
 
@@ -45,7 +45,7 @@ async fn end<'s, S: SessionRevoker + PublicKeyReader, B: Sync>(
     if let Some(handle) = verified.token.handle() {
         sessions.revoke(&handle).await?;
     }
-    let mut tokens = TokenHeaders::new(sessions.config());
+    let mut tokens = TokenHeaders::new(sessions.config(), request.headers());
     tokens.clear(verified.method);
     Ok(tokens)
 }

@@ -9,7 +9,7 @@ use super::names::{
     ACCESS_COOKIE, ACCESS_HEADER, ANTI_CSRF_HEADER, FRONT_HEADER, LEGACY_COOKIE, REFRESH_COOKIE,
     REFRESH_HEADER,
 };
-use crate::config::{OlderDomain, SessionConfig};
+use crate::config::{CookiePlace, SameSite, SessionConfig};
 use crate::model::Timestamp;
 use crate::service::IssuedTokens;
 
@@ -19,10 +19,11 @@ const ACCESS_COOKIE_TTL: Duration = Duration::from_hours(365 * 24);
 
 /// The session headers and cookies of one response, in the making.
 ///
-/// A later write of a header, or of a cookie of the same name and domain, replaces the earlier one.
+/// A later write of a header, or of a cookie of the same name and place, replaces the earlier one.
 #[derive(Clone, Debug)]
 pub struct TokenHeaders<'a> {
     config: &'a SessionConfig,
+    same_site: SameSite,
     headers: Vec<(&'static str, HeaderValue)>,
     cookies: Vec<Cookie>,
     exposed: Vec<&'static str>,
@@ -31,15 +32,16 @@ pub struct TokenHeaders<'a> {
 #[derive(Clone, Debug)]
 struct Cookie {
     name: &'static str,
-    domain: Option<String>,
+    place: CookiePlace,
     line: HeaderValue,
 }
 
 impl<'a> TokenHeaders<'a> {
-    /// Nothing yet.
+    /// Nothing yet; `request` tells which website the cookies are for.
     #[must_use]
-    pub const fn new(config: &'a SessionConfig) -> Self {
-        Self { config, headers: Vec::new(), cookies: Vec::new(), exposed: Vec::new() }
+    pub fn new(config: &'a SessionConfig, request: &HeaderMap) -> Self {
+        let same_site = config.websites.of(request).same_site;
+        Self { config, same_site, headers: Vec::new(), cookies: Vec::new(), exposed: Vec::new() }
     }
 
     /// Attaches a fresh pair by `method`; `now` starts the access cookie's life.
@@ -92,13 +94,15 @@ impl<'a> TokenHeaders<'a> {
         self.clear_cookie(LEGACY_COOKIE);
     }
 
-    /// Clears a cookie as it was set before the cookie domain changed.
-    pub(super) fn clear_older(&mut self, name: &'static str, older: &OlderDomain) {
-        let domain = match older {
-            OlderDomain::HostOnly => None,
-            OlderDomain::Domain(domain) => Some(domain.clone()),
-        };
-        self.put_cookie(name, "", Timestamp::from_millis(0), domain);
+    /// Clears a cookie wherever it was kept before the settings changed; `false` if they tell of no
+    /// such place.
+    pub(super) fn clear_older(&mut self, name: &'static str) -> bool {
+        let places = self.config.cookies.older_places();
+        let is_known = !places.is_empty();
+        for place in places {
+            self.put_cookie(name, "", Timestamp::from_millis(0), place);
+        }
+        is_known
     }
 
     /// Writes everything to a response; what the application exposed before is kept and extended.
@@ -138,7 +142,7 @@ impl<'a> TokenHeaders<'a> {
     }
 
     fn set_cookie(&mut self, name: &'static str, value: &str, expires_at: Timestamp) {
-        self.put_cookie(name, value, expires_at, self.config.cookies.domain.clone());
+        self.put_cookie(name, value, expires_at, self.config.cookies.place());
     }
 
     fn clear_cookie(&mut self, name: &'static str) {
@@ -151,7 +155,7 @@ impl<'a> TokenHeaders<'a> {
         name: &'static str,
         value: &str,
         expires_at: Timestamp,
-        domain: Option<String>,
+        place: CookiePlace,
     ) {
         let cookies = &self.config.cookies;
         let refresh_path = self.config.refresh_path();
@@ -159,18 +163,19 @@ impl<'a> TokenHeaders<'a> {
         let expires = httpdate::fmt_http_date(
             SystemTime::UNIX_EPOCH + Duration::from_secs(expires_at.as_secs()),
         );
-        let domain_attribute =
-            domain.as_ref().map(|domain| format!("; Domain={domain}")).unwrap_or_default();
+        let domain =
+            place.domain.as_ref().map(|domain| format!("; Domain={domain}")).unwrap_or_default();
         let secure = if cookies.secure { "; Secure" } else { "" };
-        let same_site = cookies.same_site.as_str();
+        let same_site = self.same_site.as_str();
+        let partitioned = if place.is_partitioned { "; Partitioned" } else { "" };
         let line = format!(
-            "{name}={value}{domain_attribute}; Path={path}; Expires={expires}; HttpOnly{secure}; \
-             SameSite={same_site}"
+            "{name}={value}{domain}; Path={path}; Expires={expires}; HttpOnly{secure}; \
+             SameSite={same_site}{partitioned}"
         );
         // Names, tokens, dates and checked configuration are visible ASCII.
         if let Ok(line) = HeaderValue::from_str(&line) {
-            self.cookies.retain(|cookie| cookie.name != name || cookie.domain != domain);
-            self.cookies.push(Cookie { name, domain, line });
+            self.cookies.retain(|cookie| cookie.name != name || cookie.place != place);
+            self.cookies.push(Cookie { name, place, line });
         }
     }
 }

@@ -84,11 +84,12 @@ pub async fn verify<S: PublicKeyReader, B: Sync>(
 
     let is_checked = method == TransferMethod::Cookie
         && options.anti_csrf_check.unwrap_or(request.method() != Method::GET);
-    if is_checked && config.anti_csrf == AntiCsrf::ViaCustomHeader && !has_rid(headers) {
+    let proof = config.websites.of(headers).anti_csrf;
+    if is_checked && proof == AntiCsrf::ViaCustomHeader && !has_rid(headers) {
         return Err(SessionError::TryRefresh(TryRefresh::AntiCsrf));
     }
     let token = sessions.verify(token, now).await?;
-    if is_checked && config.anti_csrf == AntiCsrf::ViaToken {
+    if is_checked && proof == AntiCsrf::ViaToken {
         let expected = token.claims.anti_csrf_token.as_deref();
         let is_proved = anti_csrf(headers)
             .zip(expected)

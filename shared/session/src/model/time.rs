@@ -46,6 +46,12 @@ impl Timestamp {
     pub fn minus(self, length: Duration) -> Self {
         Self(self.0.saturating_sub(millis(length)))
     }
+
+    /// How long it is from here to `later`; nothing if that is past.
+    #[must_use]
+    pub const fn until(self, later: Self) -> Duration {
+        Duration::from_millis(later.0.saturating_sub(self.0))
+    }
 }
 
 impl fmt::Display for Timestamp {

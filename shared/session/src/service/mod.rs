@@ -83,12 +83,14 @@ impl<S> Sessions<S> {
             refresh_token_hash: &hash,
             anti_csrf_token: anti_csrf.as_deref(),
         };
-        let ttl = jittered(self.config.access_token_ttl, &hash);
+        let refresh_expires_at = session.refresh.ends_at();
+        // To the end of the session's last second, so that the refresh that follows is a clear "over".
+        let left = now.until(refresh_expires_at) + Duration::from_millis(999);
+        let ttl = jittered(self.config.access_token_ttl, &hash).min(left);
         let access = input
             .sign(keys.signing(self.config.use_dynamic_signing_key), now, ttl)
             .map_err(|error| SessionError::Internal(Box::new(error)))?;
         let front = front_token(&session.user_id, access.expires_at, &access.payload);
-        let refresh_expires_at = session.refresh.ends_at();
         Ok(IssuedTokens { handle, access, refresh, refresh_expires_at, front, anti_csrf })
     }
 }
