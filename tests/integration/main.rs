@@ -6,6 +6,7 @@ mod create_rows;
 mod effects;
 mod events;
 mod examples;
+mod hostile;
 mod keys;
 mod mint;
 mod properties;

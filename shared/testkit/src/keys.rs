@@ -6,7 +6,7 @@ use session::store::{StoredKeys, StoredMasterKey, StoredSigningKey};
 use session::token::key::SigningAlgorithm;
 use session::token::{MasterKey, MasterKeys, SigningKey};
 
-const DYNAMIC: &[u8] = include_bytes!("../keys/dynamic.pkcs8.der");
+pub(crate) const DYNAMIC: &[u8] = include_bytes!("../keys/dynamic.pkcs8.der");
 const STATIC: &[u8] = include_bytes!("../keys/static.pkcs8.der");
 const FOREIGN: &[u8] = include_bytes!("../keys/foreign.pkcs8.der");
 

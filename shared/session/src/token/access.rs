@@ -4,13 +4,15 @@
 //! whether the text is one of ours at all (contract §5.3, §5.4), [`UnverifiedAccessToken::verify`]
 //! whether it is true and still valid (§5.5). Only the second gives out claims.
 
+use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::crypto::JwtVerifier;
 use jsonwebtoken::signature::Signer as _;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::jwks::VerifyingKeySet;
@@ -19,6 +21,9 @@ use crate::model::{KeyId, SessionHandle, TenantId, Timestamp, UserId};
 
 /// Longest access token that is looked at, in bytes; browsers and gateways carry less.
 pub const MAX_LEN: usize = 8 * 1024;
+
+/// Longest `kid` that is looked up, in bytes; ours are 38 at most.
+const MAX_KEY_ID_LEN: usize = 128;
 
 /// Names an application cannot give to its own claims (contract §5.2).
 pub const RESERVED_CLAIMS: [&str; 10] = [
@@ -86,8 +91,8 @@ pub struct MintedAccessToken {
     pub expires_at: Timestamp,
 }
 
-impl std::fmt::Debug for MintedAccessToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for MintedAccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MintedAccessToken")
             .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()
@@ -188,7 +193,8 @@ pub enum TokenError {
     /// The header names another algorithm than the key has.
     #[error("the algorithm is not the key's")]
     WrongAlgorithm,
-    /// The header demands an extension that we do not know (RFC 7515 §4.1.11).
+    /// The header declares extensions critical, of which we know none, or holds a `crit` that is no
+    /// such declaration (RFC 7515 §4.1.11).
     #[error("critical header extension")]
     CriticalExtension,
     /// The signature does not hold.
@@ -218,22 +224,6 @@ pub struct UnverifiedAccessToken<'a> {
     not_before: Option<Timestamp>,
 }
 
-#[derive(Deserialize)]
-struct Header {
-    alg: Option<String>,
-    typ: Option<String>,
-    kid: Option<String>,
-    #[serde(default = "version_when_absent")]
-    version: Option<String>,
-    crit: Option<Value>,
-}
-
-/// Tokens without the member are version 3 (contract §5.3).
-#[expect(clippy::unnecessary_wraps, reason = "serde needs the field's type; null stays None")]
-fn version_when_absent() -> Option<String> {
-    Some("3".to_owned())
-}
-
 impl<'a> UnverifiedAccessToken<'a> {
     /// Whether the text is one of our tokens: three parts, a known header, the session claims.
     ///
@@ -249,21 +239,27 @@ impl<'a> UnverifiedAccessToken<'a> {
         if payload.contains('.') {
             return None;
         }
-        let header: Header = decode_json(header)?;
-        let version: u32 = header.version?.parse().ok()?;
-        if version < 3 || header.typ? != "JWT" {
+        let header = decode_object(header)?;
+        let member = |name: &str| header.get(name)?.as_str();
+        // Tokens without the member are version 3 (contract §5.3).
+        let version: u32 = match header.get("version") {
+            None => 3,
+            Some(version) => version.as_str()?.parse().ok()?,
+        };
+        let key_id = member("kid").filter(|key_id| key_id.len() <= MAX_KEY_ID_LEN)?;
+        if version < 3 || member("typ")? != "JWT" {
             return None;
         }
-        let payload: Map<String, Value> = decode_json(payload)?;
+        let payload = decode_object(payload)?;
         let claims = session_claims(&payload, version)?;
         let not_before = match payload.get("nbf") {
             None => None,
             Some(nbf) => Some(seconds(nbf)?),
         };
         Some(Self {
-            key_id: KeyId::new(header.kid?),
-            algorithm: header.alg?,
-            has_critical_extension: header.crit.is_some(),
+            key_id: KeyId::new(key_id),
+            algorithm: member("alg")?.to_owned(),
+            has_critical_extension: header.contains_key("crit"),
             message,
             signature,
             payload,
@@ -321,8 +317,40 @@ impl<'a> UnverifiedAccessToken<'a> {
     }
 }
 
-fn decode_json<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+/// The JSON object in a part of the token; `None` if it is anything else.
+fn decode_object(part: &str) -> Option<Map<String, Value>> {
+    let json = URL_SAFE_NO_PAD.decode(part).ok()?;
+    serde_json::from_slice(&json).ok().map(|UniqueMembers(members)| members)
+}
+
+/// A JSON object with no name twice. A reader may refuse the others or take the last member (RFC 7515
+/// §4, RFC 7519 §4); readers that choose differently see different tokens, so we refuse.
+struct UniqueMembers(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for UniqueMembers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = UniqueMembers;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+                let mut members = Map::new();
+                while let Some((name, value)) = access.next_entry::<String, Value>()? {
+                    if members.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a name occurs twice"));
+                    }
+                }
+                Ok(UniqueMembers(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
 }
 
 /// The session claims, if all that the version requires are there with the right type.
