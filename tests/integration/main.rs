@@ -15,6 +15,7 @@ mod reuse;
 mod revoke_all;
 mod settings;
 mod sign_out_rows;
+mod signatures;
 mod store_matches_model;
 mod template;
 mod verify_rows;

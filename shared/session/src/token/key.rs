@@ -243,7 +243,9 @@ impl VerifyingKey {
                     .map_err(|_| unusable())?;
                 Ok(Self { algorithm: SigningAlgorithm::Rs256, parsed })
             }
-            (Some(KeyAlgorithm::ES256), AlgorithmParameters::EllipticCurve(ec)) => {
+            (Some(KeyAlgorithm::ES256), AlgorithmParameters::EllipticCurve(ec))
+                if ec.curve == EllipticCurve::P256 =>
+            {
                 let point = [&[4_u8][..], &member(&ec.x)?, &member(&ec.y)?].concat();
                 let parsed = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
                     .map_err(|_| unusable())?;
