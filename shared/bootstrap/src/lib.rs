@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use session::config::ConfigError;
 use session::model::{Clock, Timestamp};
-use session::store::DynamoDb;
+use session::store::{DynamoDb, ReadOnly};
 use session::{SessionConfig, Sessions};
 
 pub use self::aws::{dynamodb_client, retries, timeouts};
@@ -30,6 +30,44 @@ pub fn init_tracing() {
 ///
 /// [`ConfigError`] with every missing, malformed and contradictory variable in one message.
 pub async fn sessions() -> Result<Sessions<DynamoDb>, ConfigError> {
+    let (service, ()) = settings(|_| Ok(()))?;
+    let store = service.store().await;
+    Ok(Sessions::new(service.config, store))
+}
+
+/// The session service for a function that must not write, and the function's own settings.
+///
+/// # Errors
+///
+/// As [`sessions`]; what is wrong with the function's own settings is in the same message.
+pub async fn verifier<T>(
+    own: impl FnOnce(Lookup) -> Result<T, ConfigError>,
+) -> Result<(Sessions<ReadOnly>, T), ConfigError> {
+    let (service, own) = settings(own)?;
+    let store = service.store().await.read_only();
+    Ok((Sessions::new(service.config, store), own))
+}
+
+/// Reads one variable; `None` if it is absent or blank.
+pub type Lookup = fn(&str) -> Option<String>;
+
+/// What every function needs.
+struct Service {
+    config: SessionConfig,
+    sessions_table: String,
+    keys_table: String,
+}
+
+impl Service {
+    async fn store(&self) -> DynamoDb {
+        DynamoDb::new(dynamodb_client().await, &self.sessions_table, &self.keys_table)
+    }
+}
+
+/// Reads all settings, so that all problems are in one message.
+fn settings<T>(
+    own: impl FnOnce(Lookup) -> Result<T, ConfigError>,
+) -> Result<(Service, T), ConfigError> {
     let [sessions_table, keys_table] = TABLE_VARIABLES.map(|name| (name, variable(name)));
     let mut problems = Vec::new();
     for (name, value) in [&sessions_table, &keys_table] {
@@ -39,9 +77,10 @@ pub async fn sessions() -> Result<Sessions<DynamoDb>, ConfigError> {
     }
     let config =
         SessionConfig::from_lookup(variable).map_err(|error| problems.extend(error.problems)).ok();
-    match (config, sessions_table.1, keys_table.1, problems.is_empty()) {
-        (Some(config), Some(sessions), Some(keys), true) => {
-            Ok(Sessions::new(config, DynamoDb::new(dynamodb_client().await, sessions, keys)))
+    let own = own(variable).map_err(|error| problems.extend(error.problems)).ok();
+    match (config, own, sessions_table.1, keys_table.1) {
+        (Some(config), Some(own), Some(sessions_table), Some(keys_table)) => {
+            Ok((Service { config, sessions_table, keys_table }, own))
         }
         _ => Err(ConfigError { problems }),
     }

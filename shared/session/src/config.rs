@@ -17,7 +17,8 @@ use http::StatusCode;
 use self::lifetimes::Lifetimes;
 pub use self::origin::Origin;
 use self::origin::{cookie_domain, url_path};
-use self::reader::{Reader, boolean, number};
+use self::reader::number;
+pub use self::reader::{Reader, boolean};
 pub use self::website::{Website, Websites};
 use crate::model::RefreshPolicy;
 use crate::token::key::SigningAlgorithm;
@@ -242,9 +243,8 @@ impl SessionConfig {
             api_domain: api_domain.unwrap_or_default(),
             websites: websites.unwrap_or_default(),
         };
-        let mut problems = read.problems;
-        config.cross_check(&mut problems);
-        if problems.is_empty() { Ok(config) } else { Err(ConfigError { problems }) }
+        config.cross_check(&mut read.problems);
+        read.finish(config)
     }
 
     /// `iss` of every token: API domain and base path.

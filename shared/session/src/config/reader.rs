@@ -1,14 +1,18 @@
-//! Reads variables one by one and collects what is wrong with them.
+//! Reads variables one by one and collects what is wrong with them; for a function's own settings too.
+
+use super::ConfigError;
 
 /// The variables, and the problems found so far.
-pub(super) struct Reader<L> {
+#[derive(Debug)]
+pub struct Reader<L> {
     lookup: L,
     /// Each with its remedy.
     pub(super) problems: Vec<String>,
 }
 
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
-    pub(super) const fn new(lookup: L) -> Self {
+    /// Reads through `lookup`; an empty value counts as absent.
+    pub const fn new(lookup: L) -> Self {
         Self { lookup, problems: Vec::new() }
     }
 
@@ -25,8 +29,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         self.optional(name, parse)
     }
 
-    /// The value of a variable, or a default.
-    pub(super) fn or<T>(
+    /// The value of a variable, or a default. `parse` says what to write instead of what is wrong.
+    pub fn or<T>(
         &mut self,
         name: &str,
         default: T,
@@ -46,14 +50,30 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         parse(&text).map_err(|problem| self.problems.push(rejected(problem))).ok()
     }
 
+    /// What was read, unless something is wrong with it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with every problem that was met.
+    pub fn finish<T>(self, config: T) -> Result<T, ConfigError> {
+        match self.problems {
+            problems if problems.is_empty() => Ok(config),
+            problems => Err(ConfigError { problems }),
+        }
+    }
+
     /// Trimmed; an empty value counts as absent.
     fn value(&self, name: &str) -> Option<String> {
         (self.lookup)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 }
 
-/// `true` or `false`.
-pub(super) fn boolean(text: &str) -> Result<bool, String> {
+/// `true` or `false`, for [`Reader::or`].
+///
+/// # Errors
+///
+/// The sentence that says so.
+pub fn boolean(text: &str) -> Result<bool, String> {
     match text {
         "true" => Ok(true),
         "false" => Ok(false),

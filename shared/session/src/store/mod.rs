@@ -12,7 +12,7 @@ use std::future::Future;
 
 use jsonwebtoken::jwk::JwkSet;
 
-pub use self::dynamodb::DynamoDb;
+pub use self::dynamodb::{DynamoDb, ReadOnly};
 pub use self::error::StoreError;
 pub use self::keys::{StoredKeys, StoredMasterKey, StoredSigningKey};
 use crate::model::{

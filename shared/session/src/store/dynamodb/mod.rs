@@ -6,6 +6,7 @@
 
 mod item;
 mod keys;
+mod read_only;
 mod user;
 
 use aws_sdk_dynamodb::Client;
@@ -17,6 +18,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
 };
 
+pub use self::read_only::ReadOnly;
 use super::{
     Rotation, SessionCreator, SessionReader, SessionRefresher, SessionRevoker, StoreError,
     Transition, Written,
