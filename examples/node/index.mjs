@@ -2,7 +2,7 @@
 // install and nothing to verify here: who is signed in is in the event.
 
 export async function handler(event) {
-  // Every value of an authorizer's context is a flat text; the complete payload is one of them, as JSON.
+  // An authorizer's context is flat; the complete payload is in it as JSON text.
   const { userId, sessionHandle, tenantId, accessTokenPayload } = event.requestContext.authorizer.lambda;
   const claims = JSON.parse(accessTokenPayload);
 

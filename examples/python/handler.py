@@ -8,7 +8,7 @@ import json
 
 
 def handler(event, _context):
-    # Every value of an authorizer's context is a flat text; the complete payload is one of them, as JSON.
+    # An authorizer's context is flat; the complete payload is in it as JSON text.
     session = event["requestContext"]["authorizer"]["lambda"]
     claims = json.loads(session["accessTokenPayload"])
 

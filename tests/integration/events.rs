@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use local::function::Invoked;
 use serde_json::{Value, json};
 use session::token::UnverifiedRefreshToken;
 use testkit::{Harness, events, keys};
@@ -16,8 +17,8 @@ fn load(path: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// Invokes the function that the path names with the file's event.
-async fn invoke(path: &str) -> Value {
+/// What the function that the path names makes of the file's event.
+async fn invoked(path: &str) -> Invoked {
     let harness = Harness::new(&[]).await;
     events::seed_session(&harness.store).await;
     let functions = harness.stack.functions();
@@ -28,7 +29,11 @@ async fn invoke(path: &str) -> Value {
         Some("jwks") => &functions.jwks,
         other => panic!("no function for {other:?}"),
     };
-    function.invoke(load(path)).await.unwrap()
+    function.invoke(load(path)).await
+}
+
+async fn invoke(path: &str) -> Value {
+    invoked(path).await.unwrap()
 }
 
 fn body(answer: &Value) -> Value {
@@ -65,19 +70,72 @@ async fn authorizer_ok_allows_with_a_flat_context() {
     for path in ["authorizer/ok.json", "authorizer/ok-header.json"] {
         let answer = invoke(path).await;
         assert_eq!(answer["isAuthorized"], true, "{path}");
-        let context = answer["context"].as_object().unwrap();
-        assert_eq!(context["userId"], "user-1");
-        assert_eq!(context["sessionHandle"], events::session().handle.to_string());
-        assert!(context.values().all(Value::is_string), "REST APIs refuse nested values");
+        assert_flat(&answer["context"]);
+    }
+}
+
+/// REST APIs refuse nested values.
+fn assert_flat(context: &Value) {
+    let context = context.as_object().unwrap();
+    assert_eq!(context["userId"], "user-1");
+    assert_eq!(context["sessionHandle"], events::session().handle.to_string());
+    assert!(context.values().all(|value| !value.is_object() && !value.is_array()), "{context:?}");
+}
+
+#[tokio::test]
+async fn authorizer_ok_allows_by_policy_where_there_is_no_other_way() {
+    for (path, api) in [
+        ("authorizer/http-1-ok.json", "$default"),
+        ("authorizer/rest-token-ok.json", "v1"),
+        ("authorizer/rest-request-ok.json", "v1"),
+        ("authorizer/websocket-ok.json", "v1"),
+    ] {
+        let answer = invoke(path).await;
+        assert_eq!(answer["principalId"], "user-1", "{path}");
+        let resource = format!("arn:aws:execute-api:eu-west-1:123456789012:abcdef123/{api}/*");
+        let statement =
+            json!({ "Effect": "Allow", "Action": "execute-api:Invoke", "Resource": resource });
+        let policy = json!({ "Version": "2012-10-17", "Statement": [statement] });
+        assert_eq!(answer["policyDocument"], policy, "{path}");
+        assert_flat(&answer["context"]);
     }
 }
 
 #[tokio::test]
+async fn authorizer_ok_answers_app_sync_with_texts_that_are_not_kept() {
+    let answer = invoke("authorizer/appsync-ok.json").await;
+    assert_eq!((&answer["isAuthorized"], &answer["ttlOverride"]), (&json!(true), &json!(0)));
+    assert_flat(&answer["resolverContext"]);
+    assert_eq!(answer["resolverContext"]["expiry"], "4102444800");
+}
+
+#[tokio::test]
 async fn authorizer_rejections_are_the_object_that_becomes_401() {
-    for path in ["authorizer/rejected-expired-token.json", "authorizer/rejected-missing-token.json"]
-    {
+    for path in [
+        "authorizer/rejected-expired-token.json",
+        "authorizer/rejected-missing-token.json",
+        "authorizer/http-1-rejected-missing-token.json",
+    ] {
         assert_eq!(invoke(path).await, json!({ "errorMessage": "Unauthorized" }), "{path}");
     }
+}
+
+#[tokio::test]
+async fn authorizer_rejections_are_raised_where_an_object_would_be_a_fault() {
+    for path in [
+        "authorizer/rest-token-rejected-expired-token.json",
+        "authorizer/rest-request-rejected-missing-token.json",
+    ] {
+        assert_eq!(invoked(path).await.unwrap_err().error_message, "Unauthorized", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn authorizer_denials_are_no_invitation_to_refresh() {
+    let answer = invoke("authorizer/websocket-denied-foreign-origin.json").await;
+    assert_eq!(answer["policyDocument"]["Statement"][0]["Effect"], "Deny");
+    let answer = invoke("authorizer/appsync-rejected-expired-token.json").await;
+    assert_eq!(answer["isAuthorized"], false);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use authorizer::AuthorizerConfig;
 use serde_yaml_ng::Value;
 use session::SessionConfig;
 
@@ -64,13 +65,27 @@ fn every_function_may_do_what_its_capabilities_ask_for_and_nothing_else() {
     }
 }
 
+/// The names that one part of the template sets.
+fn set(properties: &Value) -> BTreeSet<String> {
+    let variables = properties["Environment"]["Variables"].as_mapping();
+    variables.into_iter().flat_map(|variables| variables.keys()).map(text).collect()
+}
+
 #[test]
 fn every_variable_of_the_template_is_read() {
-    let variables = &template()["Globals"]["Function"]["Environment"]["Variables"];
-    let read: BTreeSet<_> =
+    let template = template();
+    let everywhere =
         SessionConfig::VARIABLES.into_iter().chain(bootstrap::TABLE_VARIABLES).collect();
-    for name in variables.as_mapping().unwrap().keys() {
-        assert!(read.contains(name.as_str().unwrap()), "{name:?} is set and never read");
+    let unread = |names: BTreeSet<String>, read: &BTreeSet<&str>| {
+        names.into_iter().filter(|name| !read.contains(name.as_str())).collect::<Vec<_>>()
+    };
+    assert_eq!(unread(set(&template["Globals"]["Function"]), &everywhere), [""; 0]);
+    for (name, resource) in template["Resources"].as_mapping().unwrap() {
+        let mut read = everywhere.clone();
+        if resource["Properties"]["CodeUri"] == "functions/authorizer" {
+            read.extend(AuthorizerConfig::VARIABLES);
+        }
+        assert_eq!(unread(set(&resource["Properties"]), &read), [""; 0], "{name:?}");
     }
 }
 
@@ -87,7 +102,8 @@ fn every_variable_without_a_default_is_set() {
 #[test]
 fn the_table_in_readme_names_every_variable() {
     let readme = include_str!("../../README.md");
-    for name in SessionConfig::VARIABLES.into_iter().chain(bootstrap::TABLE_VARIABLES) {
+    let session = SessionConfig::VARIABLES.into_iter().chain(bootstrap::TABLE_VARIABLES);
+    for name in session.chain(AuthorizerConfig::VARIABLES) {
         assert!(readme.contains(&format!("`{name}`")), "{name} is not in README");
     }
 }

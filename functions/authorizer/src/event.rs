@@ -1,64 +1,319 @@
-//! The HTTP API authorizer event, payload 2.0, as it comes: any member may be missing or null.
+//! The events of every front door, as they come: members may be missing or null, and header names are
+//! in any case.
+//!
+//! One struct per shape, with nothing in it that does not matter for the decision. Each becomes the
+//! request that the client sent, so that one verification serves all.
 
-use http::{HeaderName, HeaderValue, Method, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// The parts of the event that a decision depends on.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// An event that was recognised.
+#[derive(Debug)]
 pub struct Event {
-    version: Option<String>,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    route_arn: Option<String>,
+    /// Who asks, and so which answers it understands.
+    pub front_door: FrontDoor,
+    /// What the client sent, as far as a session is concerned. Its path is not in it.
+    pub request: Request<()>,
+}
+
+/// Who asks. `api` is the ARN pattern of everything that one deployed API serves: a verdict holds for a
+/// session and not for a route, and a cached policy is applied to other routes too.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum FrontDoor {
+    /// An HTTP API, payload 2.0: its answers have one of two forms, which the event does not name.
+    HttpApi2 {
+        /// Such as `arn:aws:execute-api:eu-west-1:123456789012:abcdef123/$default/*`.
+        api: String,
+    },
+    /// An HTTP API, payload 1.0.
+    HttpApi1 {
+        /// As in [`Self::HttpApi2`].
+        api: String,
+    },
+    /// A REST API, with an authorizer of type TOKEN or REQUEST.
+    RestApi {
+        /// As in [`Self::HttpApi2`].
+        api: String,
+    },
+    /// A WebSocket API that is being connected to.
+    WebSocketApi {
+        /// As in [`Self::HttpApi2`].
+        api: String,
+    },
+    /// An `AppSync` API.
+    AppSync,
+}
+
+impl FrontDoor {
+    pub(crate) const fn is_web_socket(&self) -> bool {
+        matches!(self, Self::WebSocketApi { .. })
+    }
+}
+
+type Members = Option<Map<String, Value>>;
+
+/// HTTP API, payload 2.0. Repeated headers are joined by commas; cookies are a list of their own.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HttpApi2 {
+    route_arn: String,
+    headers: Members,
     cookies: Option<Vec<String>>,
-    headers: Option<Map<String, Value>>,
-    request_context: Option<Context>,
+    request_context: HttpApi2Context,
 }
 
-#[derive(Debug, Deserialize)]
-struct Context {
-    http: Option<Http>,
+#[derive(Deserialize)]
+struct HttpApi2Context {
+    http: HttpApi2Request,
 }
 
-#[derive(Debug, Deserialize)]
-struct Http {
-    method: Option<String>,
+#[derive(Deserialize)]
+struct HttpApi2Request {
+    method: String,
+}
+
+/// HTTP API, payload 1.0, and REST API, type REQUEST: headers as the client spelt them, repeated ones in
+/// `multiValueHeaders`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MethodRequest {
+    method_arn: String,
+    http_method: String,
+    headers: Members,
+    multi_value_headers: Members,
+}
+
+/// REST API, type TOKEN: one header's value and nothing else.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Token {
+    method_arn: String,
+    authorization_token: Option<String>,
+}
+
+/// WebSocket API, route `$connect`. A handshake is a GET; browsers can set no header on it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Connect {
+    method_arn: String,
+    headers: Members,
+    multi_value_headers: Members,
+    query_string_parameters: Members,
+}
+
+/// `AppSync`: the token without a scheme, and all headers. It is asked by POST.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AppSync {
+    authorization_token: String,
+    request_headers: Map<String, Value>,
 }
 
 impl Event {
-    /// The request that the event describes; `None` if it is another kind of event.
-    ///
-    /// Cookies come from the `cookies` list; only if there is none does a `cookie` header count, so
-    /// that a gateway which sends both does not look like duplicate cookies.
-    pub fn into_request(self) -> Option<Request<()>> {
-        let is_ours = self.version.as_deref() == Some("2.0")
-            && self.kind.as_deref() == Some("REQUEST")
-            && self.route_arn.is_some();
-        if !is_ours {
-            return None;
+    /// Recognises an event; `None` if it is of no known shape. The order matters.
+    #[must_use]
+    pub fn recognise(event: &Value) -> Option<Self> {
+        let text = |name: &str| event.get(name).and_then(Value::as_str);
+        match (text("type"), text("version")) {
+            (Some("TOKEN"), _) => rest_token(event),
+            (_, Some("2.0")) => http_api_2(event),
+            (_, Some("1.0")) => http_api_1(event),
+            (Some("REQUEST"), _) if is_connect(event) => web_socket(event),
+            (Some("REQUEST"), _) => rest_request(event),
+            (None, _) => app_sync(event),
+            (Some(_), _) => None,
         }
-        let method = self.request_context?.http?.method?;
-        let mut request = Request::new(());
-        *request.method_mut() = Method::from_bytes(method.to_uppercase().as_bytes()).ok()?;
-        let headers = request.headers_mut();
-        let cookies = self.cookies.unwrap_or_default();
-        for (name, value) in self.headers.unwrap_or_default() {
-            let name = HeaderName::from_bytes(name.as_bytes()).ok();
-            let value = value.as_str().and_then(|text| HeaderValue::from_str(text).ok());
-            let (Some(name), Some(value)) = (name, value) else {
-                continue;
-            };
-            if name != header::COOKIE || cookies.is_empty() {
-                headers.append(name, value);
-            }
+    }
+}
+
+fn rest_token(event: &Value) -> Option<Event> {
+    let Token { method_arn, authorization_token } = Token::deserialize(event).ok()?;
+    let (_, method) = whole_api(&method_arn)?;
+    let mut headers = HeaderMap::new();
+    add(&mut headers, header::AUTHORIZATION.as_str(), &authorization_token.unwrap_or_default());
+    event_of(|api| FrontDoor::RestApi { api }, &method_arn, method, headers)
+}
+
+fn http_api_2(event: &Value) -> Option<Event> {
+    let HttpApi2 { route_arn, headers, cookies, request_context } =
+        HttpApi2::deserialize(event).ok()?;
+    let mut headers = header_map(headers, None);
+    // A gateway that sends cookies both ways must not look like duplicate cookies.
+    if let Some(cookies) = cookies.filter(|cookies| !cookies.is_empty()) {
+        headers.remove(header::COOKIE);
+        for cookie in cookies {
+            add(&mut headers, header::COOKIE.as_str(), &cookie);
         }
-        if let Ok(cookies) = HeaderValue::from_str(&cookies.join("; "))
-            && !cookies.is_empty()
+    }
+    let method = request_context.http.method;
+    event_of(|api| FrontDoor::HttpApi2 { api }, &route_arn, &method, headers)
+}
+
+fn http_api_1(event: &Value) -> Option<Event> {
+    let request = MethodRequest::deserialize(event).ok()?;
+    let headers = header_map(request.headers, request.multi_value_headers);
+    let front_door = |api| FrontDoor::HttpApi1 { api };
+    event_of(front_door, &request.method_arn, &request.http_method, headers)
+}
+
+fn rest_request(event: &Value) -> Option<Event> {
+    let request = MethodRequest::deserialize(event).ok()?;
+    let headers = header_map(request.headers, request.multi_value_headers);
+    let front_door = |api| FrontDoor::RestApi { api };
+    event_of(front_door, &request.method_arn, &request.http_method, headers)
+}
+
+fn is_connect(event: &Value) -> bool {
+    let kind = event.pointer("/requestContext/eventType").and_then(Value::as_str);
+    let arn = event.get("methodArn").and_then(Value::as_str);
+    kind == Some("CONNECT") || arn.is_some_and(|arn| arn.ends_with("/$connect"))
+}
+
+fn web_socket(event: &Value) -> Option<Event> {
+    let connect = Connect::deserialize(event).ok()?;
+    let mut headers = header_map(connect.headers, connect.multi_value_headers);
+    // The one place where a script in a browser can put a token (RFC 6750 §2.3).
+    let parameters = connect.query_string_parameters.unwrap_or_default();
+    if let Some(token) = parameters.get("access_token").and_then(Value::as_str)
+        && !headers.contains_key(header::AUTHORIZATION)
+    {
+        add(&mut headers, header::AUTHORIZATION.as_str(), &format!("Bearer {token}"));
+    }
+    let front_door = |api| FrontDoor::WebSocketApi { api };
+    event_of(front_door, &connect.method_arn, Method::GET.as_str(), headers)
+}
+
+fn app_sync(event: &Value) -> Option<Event> {
+    let AppSync { authorization_token, request_headers } = AppSync::deserialize(event).ok()?;
+    let mut headers = header_map(Some(request_headers), None);
+    headers.remove(header::AUTHORIZATION);
+    let token = authorization_token.strip_prefix("Bearer ").unwrap_or(&authorization_token);
+    add(&mut headers, header::AUTHORIZATION.as_str(), &format!("Bearer {token}"));
+    let mut request = Request::new(());
+    *request.method_mut() = Method::POST;
+    *request.headers_mut() = headers;
+    Some(Event { front_door: FrontDoor::AppSync, request })
+}
+
+fn event_of(
+    front_door: impl FnOnce(String) -> FrontDoor,
+    arn: &str,
+    method: &str,
+    headers: HeaderMap,
+) -> Option<Event> {
+    let (api, _) = whole_api(arn)?;
+    let mut request = Request::new(());
+    *request.method_mut() = Method::from_bytes(method.to_uppercase().as_bytes()).ok()?;
+    *request.headers_mut() = headers;
+    Some(Event { front_door: front_door(api), request })
+}
+
+/// `arn:…:apiId/stage/METHOD/path` as the pattern `arn:…:apiId/stage/*` and the method.
+fn whole_api(arn: &str) -> Option<(String, &str)> {
+    // The path may contain colons and slashes of its own.
+    let target = arn.splitn(6, ':').nth(5)?;
+    let prefix = arn.strip_suffix(target)?;
+    let mut segments = target.splitn(4, '/');
+    let (api, stage, method) = (segments.next()?, segments.next()?, segments.next()?);
+    Some((format!("{prefix}{api}/{stage}/*"), method))
+}
+
+/// Both forms of headers as one; where both have a name, the form that can repeat it is complete.
+fn header_map(single: Members, multiple: Members) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, values) in multiple.unwrap_or_default() {
+        let values = values.as_array().map(Vec::as_slice).unwrap_or_default();
+        for value in values.iter().filter_map(Value::as_str) {
+            add(&mut headers, &name, value);
+        }
+    }
+    let repeatable: Vec<_> = headers.keys().cloned().collect();
+    for (name, value) in single.unwrap_or_default() {
+        if let Some(value) = value.as_str()
+            && !repeatable.iter().any(|known| name.eq_ignore_ascii_case(known.as_str()))
         {
-            headers.insert(header::COOKIE, cookies);
+            add(&mut headers, &name, value);
         }
-        Some(request)
+    }
+    // Two values could mean either. Payload 2.0 joins them by a comma, which is no token; neither is this.
+    if headers.get_all(header::AUTHORIZATION).iter().nth(1).is_some() {
+        headers.remove(header::AUTHORIZATION);
+    }
+    headers
+}
+
+/// Adds a header, cookies one by one, so that one which HTTP does not allow hides no other.
+fn add(headers: &mut HeaderMap, name: &str, value: &str) {
+    let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
+        return;
+    };
+    let is_cookie = name == header::COOKIE;
+    let parts = value.split(|character| is_cookie && character == ';');
+    for part in parts.filter_map(|part| HeaderValue::from_bytes(part.as_bytes()).ok()) {
+        // Gateways allow 10 to 20 KiB of headers; past tens of thousands of them the rest is left out.
+        if headers.try_append(&name, part).is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_policy_covers_the_whole_stage_and_keeps_the_partition() {
+        let whole = |arn| whole_api(arn).map(|(api, method)| (api, method.to_owned()));
+        let get = |api: &str| Some((api.to_owned(), "GET".to_owned()));
+        for (arn, expected) in [
+            (
+                "arn:aws:execute-api:eu-west-1:123456789012:abc/$default/GET/orders/7",
+                get("arn:aws:execute-api:eu-west-1:123456789012:abc/$default/*"),
+            ),
+            (
+                "arn:aws-cn:execute-api:cn-north-1:123456789012:abc/v1/GET/a:b/c:d",
+                get("arn:aws-cn:execute-api:cn-north-1:123456789012:abc/v1/*"),
+            ),
+            (
+                "arn:aws:execute-api:eu-west-1:123456789012:abc/v1/GET/",
+                get("arn:aws:execute-api:eu-west-1:123456789012:abc/v1/*"),
+            ),
+            ("arn:aws:execute-api:eu-west-1:123456789012:abc", None),
+            ("abc/v1/GET/orders", None),
+            ("", None),
+        ] {
+            assert_eq!(whole(arn), expected, "{arn}");
+        }
+    }
+
+    #[test]
+    fn repeated_headers_count_from_the_form_that_can_repeat_them() {
+        let single = json!({ "Cookie": "b=2", "Origin": "https://example.com" });
+        let multiple = json!({ "cookie": ["a=1; c=3", "b=2"], "accept": null });
+        let members = |value: &Value| value.as_object().cloned();
+        let headers = header_map(members(&single), members(&multiple));
+        let cookies: Vec<_> = headers.get_all("cookie").iter().collect();
+        assert_eq!(cookies, ["a=1", " c=3", "b=2"]);
+        assert_eq!(headers["origin"], "https://example.com");
+        assert_eq!(headers.len(), 4);
+    }
+
+    #[test]
+    fn authorization_twice_is_as_good_as_absent() {
+        let twice = json!({ "Authorization": ["Bearer a", "Bearer b"] });
+        assert!(header_map(None, twice.as_object().cloned()).is_empty());
+        let spelt_twice = json!({ "Authorization": "Bearer a", "authorization": "Bearer b" });
+        assert!(header_map(spelt_twice.as_object().cloned(), None).is_empty());
+    }
+
+    #[test]
+    fn a_cookie_that_http_does_not_allow_hides_no_other() {
+        let line = json!({ "cookie": "bad=\u{1}; sAccessToken=x; name=ü" });
+        let headers = header_map(line.as_object().cloned(), None);
+        let cookies: Vec<_> = headers.get_all("cookie").iter().map(HeaderValue::as_bytes).collect();
+        assert_eq!(cookies, [&b" sAccessToken=x"[..], " name=ü".as_bytes()]);
     }
 }

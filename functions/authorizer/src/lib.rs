@@ -1,100 +1,121 @@
-//! API Gateway authorizer for HTTP APIs, payload 2.0, simple responses.
+//! The authorizer of every front door: HTTP APIs with payload 2.0 and 1.0, REST APIs by TOKEN and
+//! REQUEST, WebSocket APIs, `AppSync`.
 //!
-//! A request whose token is missing, stale or forged gets 401, so that the client refreshes: the
-//! returned object `{"errorMessage":"Unauthorized"}` says so to the gateway. An error that is raised
-//! means a fault and becomes 500; it never becomes "allow", and never sends clients away to refresh.
+//! A request whose token is missing, stale or forged gets 401, so that the client refreshes; one whose
+//! session is not allowed in gets 403. A fault becomes 500: it is never "allow", and never sends clients
+//! away to refresh. Which shapes events have is the affair of [`Event`], which forms answers have that of
+//! [`Answer`].
 
+mod answer;
+mod config;
 mod event;
 
+use http::{HeaderMap, header};
 use lambda_runtime::Diagnostic;
-use serde::Serialize;
-use session::http::{VerifyOptions, verify};
-use session::model::Clock;
+use serde_json::Value;
+use session::config::Origin;
+use session::http::{TransferMethod, Verified, VerifyOptions, verify};
+use session::model::{Clock, Timestamp};
 use session::store::PublicKeyReader;
 use session::token::AccessToken;
-use session::{SessionError, Sessions};
+use session::{SessionConfig, SessionError, Sessions};
 
-pub use self::event::Event;
+pub use self::answer::{Answer, Context};
+pub use self::config::{AuthorizerConfig, ResponseFormat};
+pub use self::event::{Event, FrontDoor};
 
-/// What the gateway is told.
-#[derive(Debug, Serialize)]
-#[serde(untagged, rename_all_fields = "camelCase")]
-pub enum Answer {
-    /// The request goes on; the integration finds `context` in its event.
-    Allow {
-        /// Always true.
-        is_authorized: bool,
-        /// What the integration may know, flat.
-        context: Context,
-    },
+/// What becomes of a request.
+enum Verdict {
+    /// It goes on, with whatever session it has.
+    Allow(Option<AccessToken>),
     /// 401: the client refreshes and tries again.
-    Unauthorized {
-        /// Exactly the text that the gateway compares with.
-        error_message: &'static str,
+    Refresh,
+    /// 403: refreshing would not help.
+    Forbid {
+        /// Whose session it is.
+        user_id: String,
+        /// What the client should read, as JSON text.
+        body: Option<String>,
     },
 }
 
-/// What the integration finds at `requestContext.authorizer.lambda`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Context {
-    /// Whom the session signs in.
-    pub user_id: String,
-    /// The login method's own id of the user.
-    pub recipe_user_id: String,
-    /// The tenant.
-    pub tenant_id: String,
-    /// The session.
-    pub session_handle: String,
-    /// The complete payload of the access token, as JSON text.
-    pub access_token_payload: String,
-}
-
-/// The authorizer cannot decide; the gateway answers 500 and the client keeps its session.
+/// What is raised instead of answered. Its `Debug` text is logged by the runtime.
 #[derive(Debug)]
 pub enum Refusal {
-    /// The event is none that this function understands.
+    /// 401 where it cannot be returned: REST and WebSocket APIs.
+    Unauthorized,
+    /// The event is none that this function understands; 500.
     UnrecognisedEvent,
-    /// The keys cannot be had.
+    /// No decision is possible; 500, and the client keeps its session.
     Fault(SessionError),
 }
 
-/// Decides on one request; no I/O once the keys are loaded.
+impl Refusal {
+    /// The one text that gateways take for 401; with anything before or after it they answer 500.
+    const UNAUTHORIZED: &str = "Unauthorized";
+}
+
+/// Answers one event; no I/O once the keys are loaded.
 ///
 /// # Errors
 ///
-/// [`Refusal`], for faults only.
+/// [`Refusal`]: for faults, and for 401 where it must be raised.
 pub async fn handle<S: PublicKeyReader>(
     sessions: &Sessions<S>,
+    config: &AuthorizerConfig,
     clock: &impl Clock,
-    event: Event,
+    event: Value,
 ) -> Result<Answer, Refusal> {
-    let request = event.into_request().ok_or(Refusal::UnrecognisedEvent)?;
-    match verify(sessions, &request, VerifyOptions::default(), clock.now()).await {
-        Ok(Some(verified)) => Ok(allow(verified.token)),
-        Ok(None) | Err(SessionError::NoToken | SessionError::TryRefresh(_)) => {
-            Ok(Answer::Unauthorized { error_message: "Unauthorized" })
+    let event = Event::recognise(&event).ok_or(Refusal::UnrecognisedEvent)?;
+    let verdict = decide(sessions, config, clock.now(), &event).await?;
+    answer::answer(config, event.front_door, verdict)
+}
+
+async fn decide<S: PublicKeyReader>(
+    sessions: &Sessions<S>,
+    config: &AuthorizerConfig,
+    now: Timestamp,
+    Event { front_door, request }: &Event,
+) -> Result<Verdict, Refusal> {
+    let options = VerifyOptions {
+        session_required: config.session_required,
+        anti_csrf_check: config.anti_csrf_check,
+    };
+    match verify(sessions, request, options, now).await {
+        Ok(Some(Verified { token, method: TransferMethod::Cookie }))
+            if front_door.is_web_socket()
+                && !is_allowed_origin(sessions.config(), config, request.headers()) =>
+        {
+            Ok(Verdict::Forbid { user_id: token.claims.user_id.to_string(), body: None })
         }
+        Ok(verified) => Ok(Verdict::Allow(verified.map(|verified| verified.token))),
+        Err(SessionError::NoToken | SessionError::TryRefresh(_)) => Ok(Verdict::Refresh),
         Err(fault) => Err(Refusal::Fault(fault)),
     }
 }
 
-fn allow(token: AccessToken) -> Answer {
-    let AccessToken { claims, payload } = token;
-    let context = Context {
-        user_id: claims.user_id.to_string(),
-        recipe_user_id: claims.recipe_user_id.to_string(),
-        tenant_id: claims.tenant_id.to_string(),
-        session_handle: claims.session_handle,
-        access_token_payload: serde_json::Value::Object(payload).to_string(),
+/// Whether the page that opens a WebSocket is one of ours. Browsers send cookies with the handshake
+/// whatever page opens it, and apply neither CORS nor any header that a page of ours could add.
+fn is_allowed_origin(
+    session: &SessionConfig,
+    authorizer: &AuthorizerConfig,
+    headers: &HeaderMap,
+) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return false;
     };
-    Answer::Allow { is_authorized: true, context }
+    let is_same = |own: &Origin| *origin == own.to_string().as_str();
+    match authorizer.allowed_origins.as_slice() {
+        [] => session.websites.iter().any(|website| is_same(&website.origin)),
+        origins => origins.iter().any(is_same),
+    }
 }
 
 /// Stable names, because alarms match on them.
 impl From<Refusal> for Diagnostic {
     fn from(refusal: Refusal) -> Self {
         let (error_type, error_message) = match refusal {
+            Refusal::Unauthorized => ("Unauthorized", Refusal::UNAUTHORIZED.to_owned()),
             Refusal::UnrecognisedEvent => ("UnrecognisedEvent", "unrecognised event".to_owned()),
             Refusal::Fault(error) => ("AuthorizerFault", error.to_string()),
         };

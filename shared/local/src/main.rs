@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use authorizer::AuthorizerConfig;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -44,13 +45,17 @@ struct Arguments {
     settings: Vec<(String, String)>,
 }
 
+fn known() -> impl Iterator<Item = &'static str> {
+    SessionConfig::VARIABLES.into_iter().chain(AuthorizerConfig::VARIABLES)
+}
+
 fn setting(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((name, value)) if SessionConfig::VARIABLES.contains(&name) => {
+        Some((name, value)) if known().any(|known| known == name) => {
             Ok((name.to_owned(), value.to_owned()))
         }
         Some((name, _)) => {
-            let known = SessionConfig::VARIABLES.join(", ");
+            let known = known().collect::<Vec<_>>().join(", ");
             Err(format!("{name} is not a setting; there are {known}"))
         }
         None => Err("write NAME=VALUE".to_owned()),
@@ -75,6 +80,7 @@ async fn main() -> anyhow::Result<()> {
     let url = format!("http://{}", listener.local_addr()?);
 
     let config = SessionConfig::from_lookup(|name| arguments.value(name, &url))?;
+    let authorizer = AuthorizerConfig::from_lookup(|name| arguments.value(name, &url))?;
     let engine = match &arguments.data {
         Some(folder) => Embedded::in_folder(folder)?,
         None => Embedded::in_memory()?,
@@ -82,7 +88,8 @@ async fn main() -> anyhow::Result<()> {
     let origins = config.websites.iter().map(|website| website.origin.to_string());
     let cors = Cors { allowed_origins: origins.collect() };
     let clock = Arc::new(SystemClock);
-    let stack = Arc::new(Stack::start(&config, client(engine), clock, Some(cors)).await?);
+    let stack = Stack::start(&config, authorizer, client(engine), clock, Some(cors)).await?;
+    let stack = Arc::new(stack);
 
     let terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
     greet(&url, &arguments, &config);

@@ -4,6 +4,7 @@ use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use authorizer::AuthorizerConfig;
 use aws_sdk_dynamodb::Client;
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -58,11 +59,12 @@ impl Stack {
     /// If the database refuses.
     pub async fn start(
         config: &SessionConfig,
+        authorizer: AuthorizerConfig,
         client: Client,
         clock: Arc<dyn Clock>,
         cors: Option<Cors>,
     ) -> anyhow::Result<Self> {
-        Self::start_with(config, client, clock, cors, |gateway| gateway).await
+        Self::start_with(config, authorizer, client, clock, cors, |gateway| gateway).await
     }
 
     /// As [`Self::start`], with an application's own routes on the same gateway.
@@ -72,6 +74,7 @@ impl Stack {
     /// Also if a route of the application cannot be told apart from another.
     pub async fn start_with(
         config: &SessionConfig,
+        authorizer: AuthorizerConfig,
         client: Client,
         clock: Arc<dyn Clock>,
         cors: Option<Cors>,
@@ -83,10 +86,14 @@ impl Stack {
         sessions().ensure_keys(clock.now(), &mut bootstrap::system_rng()).await?;
 
         let authorizer = {
-            let (sessions, clock) = (sessions(), Arc::clone(&clock));
+            let sessions = Sessions::new(config.clone(), store.clone().read_only());
+            let parts = Arc::new((sessions, authorizer, Arc::clone(&clock)));
             Function::new(move |event| {
-                let (sessions, clock) = (Arc::clone(&sessions), Arc::clone(&clock));
-                async move { authorizer::handle(&sessions, &clock, event).await }
+                let parts = Arc::clone(&parts);
+                async move {
+                    let (sessions, config, clock) = parts.as_ref();
+                    authorizer::handle(sessions, config, clock, event).await
+                }
             })
         };
         let refresh = http_function!(sessions(), &clock, refresh::handle);

@@ -6,14 +6,17 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, header};
 use rand::rand_core::{TryCryptoRng, TryRng};
-use serde_json::{Value, json};
+use serde_json::Value;
 use session::model::{
     DeviceContext, Generation, RefreshState, Session, SessionHandle, TenantId, Timestamp, UserId,
 };
 use session::store::{DynamoDb, KeyCreator as _, SessionCreator as _};
 use session::token::access::AccessTokenInput;
 
+use crate::front_door::shape;
 use crate::harness::START;
 use crate::keys;
 
@@ -58,12 +61,21 @@ pub fn all() -> Vec<(&'static str, Value)> {
     let forged = format!("{}AAAA", &refresh[..refresh.len() - 4]);
     let access_cookie = format!("sAccessToken={access}");
     let refresh_cookie = format!("sRefreshToken={refresh}");
-    let authorize = |headers: &[(&str, &str)], cookies: &[&str]| authorizer_event(headers, cookies);
+    let refresh_path = "/auth/session/refresh";
+    let bearer = |token: &str| format!("Bearer {token}");
+    let get =
+        |headers: &[(&str, &str)], cookies: &[&str]| request("GET", "/orders", headers, cookies);
+    let authorize =
+        |headers: &[(&str, &str)], cookies: &[&str]| shape::http_api_2(&get(headers, cookies));
+    let connect = |origin: &str| {
+        shape::web_socket(&request("GET", "/", &[("origin", origin)], &[&access_cookie]))
+    };
+    let query = |token: &str| {
+        shape::app_sync(&request("POST", "/graphql", &[("authorization", token)], &[]))
+    };
     let post = |path, headers: &[(&str, &str)], cookies: &[&str]| {
         http_event("POST", path, headers, cookies)
     };
-    let refresh_path = "/auth/session/refresh";
-    let bearer = |token: &str| format!("Bearer {token}");
     vec![
         ("authorizer/ok.json", authorize(&[], &[&access_cookie])),
         ("authorizer/ok-header.json", authorize(&[("authorization", &bearer(&access))], &[])),
@@ -72,6 +84,25 @@ pub fn all() -> Vec<(&'static str, Value)> {
             authorize(&[], &[&format!("sAccessToken={expired}")]),
         ),
         ("authorizer/rejected-missing-token.json", authorize(&[], &["theme=dark"])),
+        ("authorizer/http-1-ok.json", shape::http_api_1(&get(&[], &[&access_cookie]))),
+        ("authorizer/http-1-rejected-missing-token.json", shape::http_api_1(&get(&[], &[]))),
+        (
+            "authorizer/rest-token-ok.json",
+            shape::rest_token(&get(&[("authorization", &bearer(&access))], &[])),
+        ),
+        (
+            "authorizer/rest-token-rejected-expired-token.json",
+            shape::rest_token(&get(&[("authorization", &bearer(&expired))], &[])),
+        ),
+        ("authorizer/rest-request-ok.json", shape::rest_request(&get(&[], &[&access_cookie]))),
+        (
+            "authorizer/rest-request-rejected-missing-token.json",
+            shape::rest_request(&get(&[], &[])),
+        ),
+        ("authorizer/websocket-ok.json", connect("https://example.com")),
+        ("authorizer/websocket-denied-foreign-origin.json", connect("https://evil.example.net")),
+        ("authorizer/appsync-ok.json", query(&access)),
+        ("authorizer/appsync-rejected-expired-token.json", query(&expired)),
         ("refresh/ok.json", post(refresh_path, &[], &[&refresh_cookie])),
         ("refresh/ok-header.json", post(refresh_path, &[("authorization", &bearer(refresh))], &[])),
         (
@@ -105,48 +136,20 @@ pub fn access_token(session: &Session, ttl: Duration) -> String {
 }
 
 fn http_event(method: &str, path: &str, headers: &[(&str, &str)], cookies: &[&str]) -> Value {
-    let mut event = json!({
-        "version": "2.0",
-        "routeKey": format!("{method} {path}"),
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": { "user-agent": "example", "rid": "session" },
-        "requestContext": {
-            "accountId": "123456789012",
-            "apiId": "abcdef123",
-            "domainName": "api.example.com",
-            "domainPrefix": "api",
-            "http": {
-                "method": method,
-                "path": path,
-                "protocol": "HTTP/1.1",
-                "sourceIp": "192.0.2.1",
-                "userAgent": "example",
-            },
-            "requestId": "example",
-            "routeKey": format!("{method} {path}"),
-            "stage": "$default",
-            "time": "14/Nov/2023:22:13:20 +0000",
-            "timeEpoch": START.as_millis(),
-        },
-        "isBase64Encoded": false,
-    });
-    for (name, value) in headers {
-        event["headers"][name] = (*value).into();
-    }
-    if !cookies.is_empty() {
-        event["cookies"] = cookies.to_vec().into();
-    }
+    let mut event = shape::payload_2(&request(method, path, headers, cookies));
+    event["isBase64Encoded"] = false.into();
     event
 }
 
-fn authorizer_event(headers: &[(&str, &str)], cookies: &[&str]) -> Value {
-    let mut event = http_event("GET", "/orders", headers, cookies);
-    event["type"] = "REQUEST".into();
-    event["routeArn"] =
-        "arn:aws:execute-api:eu-west-1:123456789012:abcdef123/$default/GET/orders".into();
-    event.as_object_mut().unwrap().remove("isBase64Encoded");
-    event
+fn request(method: &str, path: &str, headers: &[(&str, &str)], cookies: &[&str]) -> Request<Bytes> {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in [("user-agent", "example"), ("rid", "session")].iter().chain(headers) {
+        request = request.header(*name, *value);
+    }
+    for cookie in cookies {
+        request = request.header(header::COOKIE, *cookie);
+    }
+    request.body(Bytes::new()).unwrap()
 }
 
 /// The same handle in every run.

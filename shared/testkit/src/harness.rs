@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use authorizer::AuthorizerConfig;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, header};
 use local::Stack;
@@ -38,13 +39,16 @@ pub struct Harness {
 ///
 /// If the settings cannot work.
 pub fn config(settings: &[(&str, &str)]) -> SessionConfig {
+    SessionConfig::from_lookup(lookup(settings)).unwrap()
+}
+
+fn lookup(settings: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
     let defaults =
         [("API_DOMAIN", "https://api.example.com"), ("WEBSITE_DOMAIN", "https://example.com")];
-    SessionConfig::from_lookup(|name| {
+    move |name| {
         let mut all = settings.iter().chain(&defaults);
         all.find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-    })
-    .unwrap()
+    }
 }
 
 impl Harness {
@@ -75,6 +79,7 @@ impl Harness {
         routes: impl FnOnce(Gateway, Arc<Sessions<DynamoDb>>, ManualClock) -> Gateway,
     ) -> Self {
         let config = config(settings);
+        let authorizer = AuthorizerConfig::from_lookup(lookup(settings)).unwrap();
         let client = client(wire.clone());
         create_tables(&client).await.unwrap();
         let store = store(client.clone());
@@ -83,7 +88,8 @@ impl Harness {
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
         let sessions = Arc::new(Sessions::new(config.clone(), store.clone()));
         let routes = |gateway| routes(gateway, sessions, clock.clone());
-        let stack = Stack::start_with(&config, client, shared, cors, routes).await.unwrap();
+        let stack =
+            Stack::start_with(&config, authorizer, client, shared, cors, routes).await.unwrap();
         wire.take_calls();
         Self { stack, clock, wire, store, config }
     }

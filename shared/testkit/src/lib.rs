@@ -1,13 +1,16 @@
 //! What tests share: a manual clock, keys that are public and worthless, a wire that counts and
-//! fails, a whole stack to send requests to, and hostile tokens. Never shipped.
+//! fails, a whole stack to send requests to, a model of every front door, and hostile tokens. Never
+//! shipped.
 
 pub mod clock;
 pub mod events;
+pub mod front_door;
 pub mod harness;
 pub mod hostile;
 pub mod keys;
 pub mod wire;
 
 pub use clock::ManualClock;
+pub use front_door::{FrontDoor, IdentitySource, Kind, Outcome};
 pub use harness::Harness;
 pub use wire::{Call, Fault, Treatment, Wire};

@@ -1,0 +1,172 @@
+//! Verdicts in the words of each front door.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use session::token::AccessToken;
+
+use crate::config::{AuthorizerConfig, ResponseFormat};
+use crate::event::FrontDoor;
+use crate::{Refusal, Verdict};
+
+/// What the integration may know: flat, because REST APIs and `AppSync` take nothing else.
+pub type Context = Map<String, Value>;
+
+/// What the front door is told.
+#[derive(Debug, Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+pub enum Answer {
+    /// For an HTTP API with simple responses.
+    Simple {
+        /// Whether the request goes on; if not, 403.
+        is_authorized: bool,
+        /// For the integration, at `requestContext.authorizer.lambda`, and for access logs.
+        context: Context,
+    },
+    /// For every other API Gateway.
+    Policy {
+        /// The user.
+        principal_id: String,
+        /// The IAM policy.
+        policy_document: Value,
+        /// For the integration, at `requestContext.authorizer`, and for gateway responses.
+        context: Context,
+    },
+    /// For `AppSync`.
+    #[serde(rename_all = "camelCase")]
+    AppSync {
+        /// Whether the request goes on; if not, 401.
+        is_authorized: bool,
+        /// For resolvers, at `identity.resolverContext`.
+        resolver_context: Context,
+        /// For how many seconds the answer may be kept.
+        ttl_override: u32,
+    },
+    /// For HTTP APIs: 401, so that the client refreshes and tries again.
+    Unauthorized {
+        /// Exactly the text that the gateway compares with.
+        error_message: &'static str,
+    },
+}
+
+/// Who is let in without a session; a policy must name somebody.
+const NOBODY: &str = "anonymous";
+
+/// Says it so that this front door understands; the configured format counts where there is a choice.
+///
+/// # Errors
+///
+/// [`Refusal::Unauthorized`] where 401 must be raised.
+pub(crate) fn answer(
+    config: &AuthorizerConfig,
+    front_door: FrontDoor,
+    verdict: Verdict,
+) -> Result<Answer, Refusal> {
+    match front_door {
+        FrontDoor::HttpApi2 { .. } if config.response == ResponseFormat::Simple => {
+            Ok(match verdict {
+                Verdict::Allow(token) => simple(true, context(config, token)),
+                Verdict::Forbid { body, .. } => simple(false, reason(body)),
+                Verdict::Refresh => Answer::Unauthorized { error_message: Refusal::UNAUTHORIZED },
+            })
+        }
+        FrontDoor::HttpApi2 { api } | FrontDoor::HttpApi1 { api } => {
+            policy(config, &api, verdict).or_else(|_| {
+                // Returned, it leaves errors and their alarm to real faults.
+                Ok(Answer::Unauthorized { error_message: Refusal::UNAUTHORIZED })
+            })
+        }
+        FrontDoor::RestApi { api } | FrontDoor::WebSocketApi { api } => {
+            policy(config, &api, verdict)
+        }
+        FrontDoor::AppSync => Ok(match verdict {
+            Verdict::Allow(token) => app_sync(true, context(config, token)),
+            Verdict::Forbid { body, .. } => app_sync(false, reason(body)),
+            Verdict::Refresh => app_sync(false, Context::new()),
+        }),
+    }
+}
+
+fn simple(is_authorized: bool, context: Context) -> Answer {
+    Answer::Simple { is_authorized, context }
+}
+
+fn policy(config: &AuthorizerConfig, api: &str, verdict: Verdict) -> Result<Answer, Refusal> {
+    let (effect, principal_id, context) = match verdict {
+        Verdict::Allow(token) => {
+            let user_id = token.as_ref().map(|token| token.claims.user_id.to_string());
+            ("Allow", user_id.unwrap_or_else(|| NOBODY.to_owned()), context(config, token))
+        }
+        Verdict::Forbid { user_id, body } => ("Deny", user_id, reason(body)),
+        Verdict::Refresh => return Err(Refusal::Unauthorized),
+    };
+    let statement = json!({ "Effect": effect, "Action": "execute-api:Invoke", "Resource": api });
+    let policy_document = json!({ "Version": "2012-10-17", "Statement": [statement] });
+    Ok(Answer::Policy { principal_id, policy_document, context })
+}
+
+/// Not to be kept: `AppSync` keeps answers by token alone, past the token's end, and cookie clients all
+/// send the same text there.
+fn app_sync(is_authorized: bool, context: Context) -> Answer {
+    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let resolver_context =
+        context.into_iter().map(|(name, value)| (name, text(value).into())).collect();
+    Answer::AppSync { is_authorized, resolver_context, ttl_override: 0 }
+}
+
+/// What the integration learns; nothing if there is no session.
+///
+/// All of it comes from the token, so the token's 8 KiB bound it. Texts, numbers and booleans stay what
+/// they are, what is nested becomes JSON text, and null is left out.
+fn context(config: &AuthorizerConfig, token: Option<AccessToken>) -> Context {
+    let Some(AccessToken { claims, mut payload }) = token else {
+        return Context::new();
+    };
+    let mut context = Context::new();
+    context.insert("userId".to_owned(), claims.user_id.to_string().into());
+    context.insert("recipeUserId".to_owned(), claims.recipe_user_id.to_string().into());
+    context.insert("tenantId".to_owned(), claims.tenant_id.to_string().into());
+    context.insert("sessionHandle".to_owned(), claims.session_handle.into());
+    context.insert("expiry".to_owned(), claims.expires_at.as_secs().into());
+    match &config.context_claims {
+        None => {
+            let payload = Value::Object(payload).to_string();
+            context.insert(PAYLOAD.to_owned(), payload.into());
+        }
+        Some(names) => {
+            let chosen = names.iter().filter_map(|name| payload.remove_entry(name));
+            context.extend(chosen.filter_map(|(name, value)| Some((name, flat(value)?))));
+        }
+    }
+    context
+}
+
+/// The key of the complete payload, as JSON text.
+const PAYLOAD: &str = "accessTokenPayload";
+
+/// The key of the complete 403 body, as JSON text, for gateway responses.
+const BODY: &str = "body";
+
+/// Keys that no claim may take: ours, and those that API Gateway itself puts beside them.
+pub(crate) const RESERVED_KEYS: [&str; 9] = [
+    "userId",
+    "recipeUserId",
+    "tenantId",
+    "sessionHandle",
+    "expiry",
+    PAYLOAD,
+    BODY,
+    "claims",
+    "principalId",
+];
+
+fn flat(value: Value) -> Option<Value> {
+    match value {
+        Value::Null => None,
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => Some(value),
+        Value::Array(_) | Value::Object(_) => Some(Value::String(value.to_string())),
+    }
+}
+
+fn reason(body: Option<String>) -> Context {
+    body.map(|body| (BODY.to_owned(), body.into())).into_iter().collect()
+}

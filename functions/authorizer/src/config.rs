@@ -1,0 +1,159 @@
+//! The settings of one authorizer function. A stack may have several, from one binary.
+
+use session::config::{ConfigError, Origin, Reader, boolean};
+
+use crate::answer::RESERVED_KEYS;
+
+/// What an authorizer asks of requests, and how it answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AuthorizerConfig {
+    /// `AUTHORIZER_RESPONSE`: `simple` (default) or `policy`, as the authorizer of an HTTP API with
+    /// payload 2.0 is set up. All other front doors have one form of answer each.
+    pub response: ResponseFormat,
+    /// `SESSION_REQUIRED`, default `true`: whether a request without any token is refused. A stale token
+    /// is refused in any case.
+    pub session_required: bool,
+    /// `ANTI_CSRF_CHECK`: whether cookie requests need an anti-CSRF proof: `always`, `never`, or `auto`
+    /// (default): all but GET do.
+    pub anti_csrf_check: Option<bool>,
+    /// `CONTEXT_CLAIMS`, names with commas between: the claims that the integration finds in its context,
+    /// in place of the complete payload as JSON text.
+    pub context_claims: Option<Vec<String>>,
+    /// `ALLOWED_ORIGINS`, origins with commas between: where a WebSocket may be opened from with cookies.
+    /// If empty, from the websites of `WEBSITE_DOMAIN`.
+    pub allowed_origins: Vec<Origin>,
+}
+
+/// The two forms of answer of an HTTP API with payload 2.0.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ResponseFormat {
+    /// `isAuthorized` and context.
+    Simple,
+    /// An IAM policy.
+    Policy,
+}
+
+impl Default for AuthorizerConfig {
+    fn default() -> Self {
+        Self {
+            response: ResponseFormat::Simple,
+            session_required: true,
+            anti_csrf_check: None,
+            context_claims: None,
+            allowed_origins: Vec::new(),
+        }
+    }
+}
+
+impl AuthorizerConfig {
+    /// Every variable that is read.
+    pub const VARIABLES: [&'static str; 5] = [
+        "AUTHORIZER_RESPONSE",
+        "SESSION_REQUIRED",
+        "ANTI_CSRF_CHECK",
+        "CONTEXT_CLAIMS",
+        "ALLOWED_ORIGINS",
+    ];
+
+    /// Reads the settings through `lookup`; an empty value counts as absent.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with every malformed setting.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut read = Reader::new(lookup);
+        let default = Self::default();
+        let config = Self {
+            response: read.or("AUTHORIZER_RESPONSE", default.response, response),
+            session_required: read.or("SESSION_REQUIRED", default.session_required, boolean),
+            anti_csrf_check: read.or("ANTI_CSRF_CHECK", default.anti_csrf_check, anti_csrf_check),
+            context_claims: read.or("CONTEXT_CLAIMS", None, |text| claim_names(text).map(Some)),
+            allowed_origins: read.or("ALLOWED_ORIGINS", Vec::new(), |text| {
+                listed(text).map(Origin::parse).collect()
+            }),
+        };
+        read.finish(config)
+    }
+}
+
+fn response(text: &str) -> Result<ResponseFormat, String> {
+    match text {
+        "simple" => Ok(ResponseFormat::Simple),
+        "policy" => Ok(ResponseFormat::Policy),
+        _ => Err("use simple or policy".to_owned()),
+    }
+}
+
+fn anti_csrf_check(text: &str) -> Result<Option<bool>, String> {
+    match text {
+        "auto" => Ok(None),
+        "always" => Ok(Some(true)),
+        "never" => Ok(Some(false)),
+        _ => Err("use auto, always or never".to_owned()),
+    }
+}
+
+fn claim_names(text: &str) -> Result<Vec<String>, String> {
+    if let Some(taken) = listed(text).find(|name| RESERVED_KEYS.contains(name)) {
+        return Err(format!("{taken} is a key of its own in the context; name other claims"));
+    }
+    Ok(listed(text).map(str::to_owned).collect())
+}
+
+fn listed(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(settings: &[(&str, &str)]) -> Result<AuthorizerConfig, ConfigError> {
+        AuthorizerConfig::from_lookup(|name| {
+            let found = settings.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn without_settings_a_session_is_required_and_the_answer_is_simple() {
+        assert_eq!(read(&[]), Ok(AuthorizerConfig::default()));
+    }
+
+    #[test]
+    fn every_setting_is_read() {
+        let config = read(&[
+            ("AUTHORIZER_RESPONSE", "policy"),
+            ("SESSION_REQUIRED", "false"),
+            ("ANTI_CSRF_CHECK", "always"),
+            ("CONTEXT_CLAIMS", "st-role, plan"),
+            ("ALLOWED_ORIGINS", "https://a.example.com,https://b.example.com:8443"),
+        ]);
+        let origin = |text| Origin::parse(text).unwrap();
+        let expected = AuthorizerConfig {
+            response: ResponseFormat::Policy,
+            session_required: false,
+            anti_csrf_check: Some(true),
+            context_claims: Some(vec!["st-role".to_owned(), "plan".to_owned()]),
+            allowed_origins: vec![
+                origin("https://a.example.com"),
+                origin("https://b.example.com:8443"),
+            ],
+        };
+        assert_eq!(config, Ok(expected));
+    }
+
+    #[test]
+    fn every_problem_is_reported_at_once_with_its_remedy() {
+        let error = read(&[
+            ("AUTHORIZER_RESPONSE", "iam"),
+            ("SESSION_REQUIRED", "maybe"),
+            ("ANTI_CSRF_CHECK", "on"),
+            ("CONTEXT_CLAIMS", "plan,claims"),
+            ("ALLOWED_ORIGINS", "ftp://example.com"),
+        ]);
+        let problems = error.unwrap_err().problems;
+        assert_eq!(problems.len(), AuthorizerConfig::VARIABLES.len(), "{problems:?}");
+        assert!(problems[3].contains("claims is a key of its own"), "{}", problems[3]);
+    }
+}
