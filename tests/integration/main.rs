@@ -13,6 +13,7 @@ mod properties;
 mod refresh_rows;
 mod reuse;
 mod revoke_all;
+mod session_events;
 mod settings;
 mod sign_out_rows;
 mod signatures;

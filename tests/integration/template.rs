@@ -19,19 +19,36 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// What a function may do, as `action on table` and, where only one item may be read, its key.
+/// What a function may do, as `action on table` and, where only one item may be read, its key; what
+/// depends on a condition begins with that.
 fn permissions(function: &str) -> BTreeSet<String> {
     let policies = &template()["Resources"][function]["Properties"]["Policies"];
-    let statements = policies
-        .as_sequence()
-        .unwrap()
-        .iter()
-        .flat_map(|policy| policy["Statement"].as_sequence().unwrap().clone());
+    let policies = policies.as_sequence().unwrap().iter();
+    let permissions = policies.flat_map(|policy| match policy {
+        Value::Tagged(choice) => {
+            assert_eq!(choice.tag, "If");
+            assert_eq!(text(&choice.value[2]), "AWS::NoValue");
+            let condition = text(&choice.value[0]);
+            let granted = granted(&choice.value[1]).into_iter();
+            granted.map(|permission| format!("{condition}: {permission}")).collect()
+        }
+        policy => granted(policy),
+    });
+    permissions.collect()
+}
+
+fn granted(policy: &Value) -> Vec<String> {
+    let statements = policy["Statement"].as_sequence().unwrap();
     statements
+        .iter()
         .map(|statement| {
             assert_eq!(statement["Effect"], "Allow");
             let action = text(&statement["Action"]);
             let table = text(&statement["Resource"]);
+            if let Some(source) = statement["Condition"]["StringEquals"].get("events:source") {
+                let bus = table.rsplit(':').next().unwrap();
+                return format!("{action} on {bus}, source {}", text(source));
+            }
             let keys = &statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"];
             match keys.as_sequence() {
                 Some(keys) => {
@@ -51,13 +68,21 @@ fn every_function_may_do_what_its_capabilities_ask_for_and_nothing_else() {
     // The right-hand side follows the trait bounds of each handler: PublicKeyReader, PrivateKeyReader,
     // SessionRefresher, SessionRevoker.
     let public_keys = "dynamodb:GetItem on KeyTable.Arn, item public";
+    let source = bootstrap::EVENT_SOURCE;
+    let events =
+        format!("HasEventBus: events:PutEvents on event-bus/${{EventBusName}}, source {source}");
+    let events = events.as_str();
     for (function, expected) in [
         ("AuthorizerFunction", vec![public_keys]),
         (
             "RefreshFunction",
-            vec!["dynamodb:GetItem on KeyTable.Arn", "dynamodb:UpdateItem on SessionTable.Arn"],
+            vec![
+                "dynamodb:GetItem on KeyTable.Arn",
+                "dynamodb:UpdateItem on SessionTable.Arn",
+                events,
+            ],
         ),
-        ("SignoutFunction", vec!["dynamodb:DeleteItem on SessionTable.Arn", public_keys]),
+        ("SignoutFunction", vec!["dynamodb:DeleteItem on SessionTable.Arn", public_keys, events]),
         ("JwksFunction", vec![public_keys]),
     ] {
         let expected = expected.into_iter().map(str::to_owned).collect();
@@ -82,10 +107,24 @@ fn every_variable_of_the_template_is_read() {
     assert_eq!(unread(set(&template["Globals"]["Function"]), &everywhere), [""; 0]);
     for (name, resource) in template["Resources"].as_mapping().unwrap() {
         let mut read = everywhere.clone();
-        if resource["Properties"]["CodeUri"] == "functions/authorizer" {
-            read.extend(AuthorizerConfig::VARIABLES);
+        match resource["Properties"]["CodeUri"].as_str() {
+            Some("functions/authorizer") => read.extend(AuthorizerConfig::VARIABLES),
+            Some("functions/refresh" | "functions/signout") => {
+                read.insert(bootstrap::EVENT_BUS_VARIABLE);
+            }
+            _ => {}
         }
         assert_eq!(unread(set(&resource["Properties"]), &read), [""; 0], "{name:?}");
+    }
+}
+
+#[test]
+fn functions_that_may_put_events_know_the_bus_and_no_others_do() {
+    for function in ["AuthorizerFunction", "RefreshFunction", "SignoutFunction", "JwksFunction"] {
+        let properties = &template()["Resources"][function]["Properties"];
+        let bus = &properties["Environment"]["Variables"][bootstrap::EVENT_BUS_VARIABLE];
+        let may_put = permissions(function).iter().any(|it| it.contains("events:PutEvents"));
+        assert_eq!(text(bus) == "EventBusName", may_put, "{function}");
     }
 }
 
@@ -103,7 +142,8 @@ fn every_variable_without_a_default_is_set() {
 fn the_table_in_readme_names_every_variable() {
     let readme = include_str!("../../README.md");
     let session = SessionConfig::VARIABLES.into_iter().chain(bootstrap::TABLE_VARIABLES);
-    for name in session.chain(AuthorizerConfig::VARIABLES) {
+    let own = AuthorizerConfig::VARIABLES.into_iter().chain([bootstrap::EVENT_BUS_VARIABLE]);
+    for name in session.chain(own) {
         assert!(readme.contains(&format!("`{name}`")), "{name} is not in README");
     }
 }

@@ -9,7 +9,7 @@ use signin_oidc::Provider;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     bootstrap::init_tracing();
-    let sessions = bootstrap::sessions().await?;
+    let sessions = bootstrap::sessions_with_events().await?;
     let provider = Provider::new(
         required("OIDC_ISSUER")?,
         required("OIDC_CLIENT_ID")?,

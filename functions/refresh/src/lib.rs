@@ -1,13 +1,12 @@
 //! `POST {base}/session/refresh`: exchanges a refresh token for a pair.
 
-use bootstrap::metrics;
 use http::Method;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt as _, Response};
+use session::Sessions;
 use session::http::{is_endpoint, not_found};
 use session::model::{Clock, DeviceContext};
 use session::store::{PrivateKeyReader, SessionRefresher};
-use session::{SessionError, Sessions};
 
 /// Answers one request; what can go wrong is a response too.
 pub async fn handle<S: SessionRefresher + PrivateKeyReader>(
@@ -20,12 +19,7 @@ pub async fn handle<S: SessionRefresher + PrivateKeyReader>(
         return not_found().map(Body::from);
     }
     let used_by = caller(&request);
-    let (response, outcome) = session::http::refresh(sessions, &request, &used_by, now).await;
-    match &outcome {
-        Ok(Some(outcome)) => metrics::count(outcome.name(), now),
-        Err(SessionError::Reuse(reuse)) => metrics::count_reuse(reuse, now),
-        Ok(None) | Err(_) => {}
-    }
+    let (response, _) = session::http::refresh(sessions, &request, &used_by, now).await;
     response.map(Body::from)
 }
 

@@ -1,6 +1,5 @@
 //! `POST {base}/signout`: ends the session of the caller's access token.
 
-use bootstrap::metrics;
 use http::Method;
 use lambda_http::{Body, Request, Response};
 use session::Sessions;
@@ -18,9 +17,6 @@ pub async fn handle<S: SessionRevoker + PublicKeyReader>(
     if !is_endpoint(sessions.config(), &request, &Method::POST, "/signout") {
         return not_found().map(Body::from);
     }
-    let (response, outcome) = sign_out(sessions, &request, now).await;
-    if outcome.is_ok() {
-        metrics::count("Revoked", now);
-    }
+    let (response, _) = sign_out(sessions, &request, now).await;
     response.map(Body::from)
 }

@@ -1,19 +1,18 @@
-//! The AWS client, with bounds that stay below every gateway's.
+//! What AWS clients are made of, with bounds that stay below every gateway's.
 
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::Client;
+use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
 /// The trust bundle of Amazon Linux 2023, the image of `provided.al2023`.
 const LAMBDA_TRUST_BUNDLE: &str = "/etc/pki/tls/certs/ca-bundle.crt";
 
-/// A `DynamoDB` client for the region and credentials of the environment.
-pub async fn dynamodb_client() -> Client {
+/// What clients share: region and credentials of the environment, bounds, trust.
+pub(super) async fn sdk_config() -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .timeout_config(timeouts())
         .retry_config(retries());
@@ -27,7 +26,7 @@ pub async fn dynamodb_client() -> Client {
             loader = loader.http_client(client);
         }
     }
-    Client::new(&loader.load().await)
+    loader.load().await
 }
 
 /// An operation takes 2 s at most, an attempt 800 ms: all below what any gateway waits for.

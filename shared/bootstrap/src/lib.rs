@@ -4,8 +4,10 @@
 //! generator. A `main` is: [`init_tracing`], [`sessions`], run.
 
 mod aws;
+mod event_bus;
 pub mod metrics;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use session::config::ConfigError;
@@ -13,10 +15,15 @@ use session::model::{Clock, Timestamp};
 use session::store::{DynamoDb, ReadOnly};
 use session::{SessionConfig, Sessions};
 
-pub use self::aws::{dynamodb_client, retries, timeouts};
+use self::aws::sdk_config;
+pub use self::aws::{retries, timeouts};
+pub use self::event_bus::{EVENT_SOURCE, EventBus};
 
 /// Names of the variables that say where the tables are.
 pub const TABLE_VARIABLES: [&str; 2] = ["SESSIONS_TABLE", "KEYS_TABLE"];
+
+/// Name of the variable that says which `EventBridge` bus session events go to; none if unset.
+pub const EVENT_BUS_VARIABLE: &str = "EVENT_BUS_NAME";
 
 /// Structured logs as the function's `LoggingConfig` asks for, and metrics among them.
 pub fn init_tracing() {
@@ -84,6 +91,26 @@ fn settings<T>(
         }
         _ => Err(ConfigError { problems }),
     }
+}
+
+/// As [`sessions`], for functions that change sessions: what happens is counted, and told to the event
+/// bus if there is one.
+///
+/// # Errors
+///
+/// As [`sessions`].
+pub async fn sessions_with_events() -> Result<Sessions<DynamoDb>, ConfigError> {
+    let sessions = sessions().await?.with_listener(Arc::new(metrics::Metrics));
+    let Some(name) = variable(EVENT_BUS_VARIABLE) else {
+        return Ok(sessions);
+    };
+    let client = aws_sdk_eventbridge::Client::new(&sdk_config().await);
+    Ok(sessions.with_listener(Arc::new(EventBus::new(client, name))))
+}
+
+/// A `DynamoDB` client for the region and credentials of the environment.
+pub async fn dynamodb_client() -> aws_sdk_dynamodb::Client {
+    aws_sdk_dynamodb::Client::new(&sdk_config().await)
 }
 
 /// The operating system's clock.

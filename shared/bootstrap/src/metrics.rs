@@ -1,11 +1,15 @@
 //! Counters in `CloudWatch`'s embedded metric format: one log line each, no API call.
 
+use std::future::ready;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 use session::error::Reuse;
-use session::model::Timestamp;
+use session::model::{Clock as _, Timestamp};
+use session::service::{Listener, SessionEvent, Told};
+
+use crate::SystemClock;
 
 /// The namespace of all our metrics.
 pub const NAMESPACE: &str = "Sesam";
@@ -20,22 +24,41 @@ pub(super) fn enable() {
     IS_ENABLED.store(true, Ordering::Relaxed);
 }
 
-/// Counts one event, without dimensions.
+/// Counts what happens to sessions.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Metrics;
+
+impl Listener for Metrics {
+    fn notify<'a>(&'a self, event: &'a SessionEvent) -> Told<'a> {
+        write(&counted(event, SystemClock.now()));
+        Box::pin(ready(Ok(())))
+    }
+}
+
+/// Counts one thing of that name, without dimensions.
 pub fn count(name: &str, now: Timestamp) {
-    write(&line(name, &Value::Null, now));
+    write(&line(name, 1, &Value::Null, now));
 }
 
-/// Counts reuse of a refresh token, with the evidence in the same line: whose session, how far behind,
+/// The line that counts an event. Reuse has the evidence in the same line: whose session, how far behind,
 /// and what is known of both parties. The one line that holds a user and networks; it holds no token.
-pub fn count_reuse(reuse: &Reuse, now: Timestamp) {
-    write(&line(REUSE_DETECTED, &evidence(reuse), now));
+fn counted(event: &SessionEvent, now: Timestamp) -> Value {
+    let (name, times, evidence) = match event {
+        SessionEvent::Created { .. } => ("Created", 1, Value::Null),
+        SessionEvent::Refreshed { outcome, .. } => (outcome.name(), 1, Value::Null),
+        SessionEvent::Revoked { handles, .. } => ("Revoked", handles.len(), Value::Null),
+        SessionEvent::ReuseDetected(reuse) => (REUSE_DETECTED, 1, evidence(reuse)),
+    };
+    line(name, times, &evidence, now)
 }
 
-fn evidence(reuse: &Reuse) -> Value {
+/// What is known of a reuse.
+pub(super) fn evidence(reuse: &Reuse) -> Value {
     let (presented, current) = (reuse.presented.number(), reuse.current.number());
     json!({
         "sessionHandle": reuse.handle.to_string(),
         "userId": reuse.user_id,
+        "tenantId": reuse.tenant_id,
         "presentedGeneration": presented,
         "currentGeneration": current,
         "generationDistance": current.saturating_sub(presented),
@@ -44,7 +67,7 @@ fn evidence(reuse: &Reuse) -> Value {
     })
 }
 
-fn line(name: &str, evidence: &Value, now: Timestamp) -> Value {
+fn line(name: &str, times: usize, evidence: &Value, now: Timestamp) -> Value {
     json!({
         "_aws": {
             "Timestamp": now.as_millis(),
@@ -54,7 +77,7 @@ fn line(name: &str, evidence: &Value, now: Timestamp) -> Value {
                 "Metrics": [{ "Name": name, "Unit": "Count" }],
             }],
         },
-        name: 1,
+        name: times,
         "evidence": evidence,
     })
 }
@@ -68,7 +91,8 @@ fn write(line: &Value) {
 
 #[cfg(test)]
 mod tests {
-    use session::model::{DeviceContext, Generation, SessionHandle, UserId};
+    use session::model::{DeviceContext, Generation, SessionHandle, TenantId, UserId};
+    use session::service::RevocationCause;
 
     use super::*;
 
@@ -77,17 +101,27 @@ mod tests {
         let reuse = Reuse {
             handle: SessionHandle::from_bytes([1; SessionHandle::LEN]),
             user_id: UserId::new("user-1"),
+            tenant_id: TenantId::public(),
             presented: Generation::FIRST,
             current: Generation::FIRST.next().next(),
             presented_by: DeviceContext::new(Some("thief"), Some("192.0.2.1")),
             last_used_by: DeviceContext::new(Some("owner"), None),
         };
-        let line = line("ReuseDetected", &evidence(&reuse), Timestamp::from_millis(5));
+        let event = SessionEvent::ReuseDetected(Box::new(reuse));
+        let line = counted(&event, Timestamp::from_millis(5));
         let metric = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(metric["Metrics"][0]["Name"], "ReuseDetected");
         assert_eq!(line["ReuseDetected"], 1);
         assert_eq!(line["evidence"]["generationDistance"], 2);
         assert_eq!(line["evidence"]["presentedBy"]["network"], "192.0.2.1");
         assert_eq!(line["evidence"]["lastUsedBy"]["agent"], "owner");
+    }
+
+    #[test]
+    fn every_session_that_was_ended_counts() {
+        let handles = (0..3).map(|n| SessionHandle::from_bytes([n; SessionHandle::LEN])).collect();
+        let cause = RevocationCause::ByUser;
+        let event = SessionEvent::Revoked { handles, user_id: None, cause };
+        assert_eq!(counted(&event, Timestamp::from_millis(5))["Revoked"], 3);
     }
 }

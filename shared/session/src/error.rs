@@ -1,6 +1,6 @@
 //! What a use case can end with, other than success.
 
-use crate::model::{DeviceContext, Generation, SessionHandle, UserId};
+use crate::model::{DeviceContext, Generation, SessionHandle, TenantId, UserId};
 use crate::store::StoreError;
 use crate::token::TokenError;
 use crate::token::key::KeyError;
@@ -99,6 +99,8 @@ pub struct Reuse {
     pub handle: SessionHandle,
     /// Its user.
     pub user_id: UserId,
+    /// Its tenant.
+    pub tenant_id: TenantId,
     /// The generation that was presented.
     pub presented: Generation,
     /// The generation that was current.

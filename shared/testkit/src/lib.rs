@@ -1,7 +1,8 @@
-//! What tests share: a manual clock, keys that are public and worthless, a wire that counts and
-//! fails, a whole stack to send requests to, a model of every front door, and hostile tokens. Never
-//! shipped.
+//! What tests share: a manual clock, keys that are public and worthless, a wire and an event bus that
+//! count and fail, a whole stack to send requests to, a model of every front door, and hostile tokens.
+//! Never shipped.
 
+pub mod bus;
 pub mod clock;
 pub mod events;
 pub mod front_door;
@@ -10,6 +11,7 @@ pub mod hostile;
 pub mod keys;
 pub mod wire;
 
+pub use bus::{Bus, BusFault};
 pub use clock::ManualClock;
 pub use front_door::{FrontDoor, IdentitySource, Kind, Outcome};
 pub use harness::Harness;

@@ -4,7 +4,7 @@ use jsonwebtoken::jwk::JwkSet;
 use rand_core::CryptoRng;
 
 use super::keys::SigningKeys;
-use super::{IssuedTokens, Sessions};
+use super::{IssuedTokens, SessionEvent, Sessions};
 use crate::error::SessionError;
 use crate::model::{
     DeviceContext, KeyId, NewSession, RefreshState, Session, SessionHandle, Timestamp,
@@ -76,6 +76,13 @@ impl<S: SessionCreator + PrivateKeyReader + KeyCreator> Sessions<S> {
             ));
         }
         self.store.create_session(&session).await?;
+        self.tell(|| SessionEvent::Created {
+            handle: session.handle,
+            user_id: session.user_id.clone(),
+            tenant_id: session.tenant_id.clone(),
+            expires_at: session.refresh.ends_at(),
+        })
+        .await;
         Ok(issued)
     }
 }

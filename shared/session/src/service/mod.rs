@@ -3,12 +3,15 @@
 //! Each is bounded by exactly the capabilities it needs: a binary that only verifies cannot write.
 
 mod create;
+mod events;
 mod keys;
 mod refresh;
 mod verify;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::events::{Listener, RevocationCause, SessionEvent, Told};
 pub use self::keys::{KeyRing, SigningKeys};
 pub use self::refresh::{AntiCsrfProof, RefreshOutcome, Refreshed};
 use crate::config::SessionConfig;
@@ -26,6 +29,7 @@ pub struct Sessions<S> {
     config: SessionConfig,
     store: S,
     keys: KeyRing,
+    listeners: Vec<Arc<dyn Listener>>,
 }
 
 /// Tokens issued together, ready to be attached to a response.
@@ -48,7 +52,14 @@ pub struct IssuedTokens {
 impl<S> Sessions<S> {
     /// A service with these settings over that store; loads nothing yet.
     pub fn new(config: SessionConfig, store: S) -> Self {
-        Self { config, store, keys: KeyRing::default() }
+        Self { config, store, keys: KeyRing::default(), listeners: Vec::new() }
+    }
+
+    /// Adds one who is told what happens to sessions.
+    #[must_use]
+    pub fn with_listener(mut self, listener: Arc<dyn Listener>) -> Self {
+        self.listeners.push(listener);
+        self
     }
 
     /// The settings.
@@ -105,7 +116,29 @@ impl<S: SessionRevoker> Sessions<S> {
     ///
     /// [`SessionError::Unavailable`] if the store cannot answer: the session may still live.
     pub async fn revoke(&self, handle: &SessionHandle) -> Result<bool, SessionError> {
-        Ok(self.store.delete_session(handle).await?)
+        self.end(handle, None, RevocationCause::ByHandle).await
+    }
+
+    /// As [`Self::revoke`], for a session whose user is signing out.
+    pub(crate) async fn sign_out(
+        &self,
+        handle: &SessionHandle,
+        user_id: &UserId,
+    ) -> Result<bool, SessionError> {
+        self.end(handle, Some(user_id), RevocationCause::SignedOut).await
+    }
+
+    async fn end(
+        &self,
+        handle: &SessionHandle,
+        user_id: Option<&UserId>,
+        cause: RevocationCause,
+    ) -> Result<bool, SessionError> {
+        let was_there = self.store.delete_session(handle).await?;
+        if was_there {
+            self.tell_revoked(&[*handle], user_id, cause).await;
+        }
+        Ok(was_there)
     }
 }
 
@@ -119,7 +152,9 @@ impl<S: UserRevoker> Sessions<S> {
     ///
     /// [`SessionError::Unavailable`] if some sessions may still live; repeating the call is safe.
     pub async fn revoke_all(&self, user_id: &UserId) -> Result<Vec<SessionHandle>, SessionError> {
-        Ok(self.store.delete_sessions_of(&self.config.app_id, user_id).await?)
+        let ended = self.store.delete_sessions_of(&self.config.app_id, user_id).await?;
+        self.tell_revoked(&ended, Some(user_id), RevocationCause::ByUser).await;
+        Ok(ended)
     }
 }
 

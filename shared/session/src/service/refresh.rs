@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{IssuedTokens, Sessions, SigningKeys};
+use super::{IssuedTokens, SessionEvent, Sessions, SigningKeys};
 use crate::error::{Ended, Reuse, SessionError};
 use crate::model::{Decision, DeviceContext, RefreshState, Revocation, Session, Timestamp, decide};
 use crate::store::{PrivateKeyReader, Rotation, SessionRefresher, Transition, Written};
@@ -84,9 +84,21 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
             .ok_or(SessionError::SessionEnded(Ended::NotAuthentic))?;
         let with_anti_csrf = check_anti_csrf(&claims, anti_csrf)?;
 
-        let (session, outcome) = self.spend(&claims, used_by, now).await?;
+        let spent = self.spend(&claims, used_by, now).await;
+        if let Err(SessionError::Reuse(reuse)) = &spent {
+            self.tell(|| SessionEvent::ReuseDetected(reuse.clone())).await;
+        }
+        let (session, outcome) = spent?;
         let current = session.refresh.current;
         let tokens = self.issue(&keys, &session, current, with_anti_csrf, now)?;
+        self.tell(|| SessionEvent::Refreshed {
+            handle: session.handle,
+            user_id: session.user_id.clone(),
+            tenant_id: session.tenant_id.clone(),
+            outcome,
+            expires_at: session.refresh.ends_at(),
+        })
+        .await;
         Ok(Refreshed { tokens, outcome })
     }
 
@@ -177,6 +189,7 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
                     let reuse = Reuse {
                         handle: seen.handle,
                         user_id: seen.user_id.clone(),
+                        tenant_id: seen.tenant_id.clone(),
                         presented: claims.generation,
                         current: seen.refresh.current,
                         presented_by: used_by.clone(),

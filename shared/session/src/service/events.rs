@@ -1,0 +1,117 @@
+//! What others are told of sessions, after the fact.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::{RefreshOutcome, Sessions};
+use crate::error::Reuse;
+use crate::model::{SessionHandle, TenantId, Timestamp, UserId};
+
+/// How long the answer to a client waits for one listener.
+const LISTENER_LIMIT: Duration = Duration::from_secs(1);
+
+/// Something that happened to a session. Never holds a token, a hash of one, claims or session data.
+#[derive(Clone, Debug)]
+pub enum SessionEvent {
+    /// A user signed in.
+    Created {
+        /// The new session.
+        handle: SessionHandle,
+        /// Its user.
+        user_id: UserId,
+        /// Its tenant.
+        tenant_id: TenantId,
+        /// When it ends unless refreshed.
+        expires_at: Timestamp,
+    },
+    /// A refresh token bought a pair.
+    Refreshed {
+        /// The session.
+        handle: SessionHandle,
+        /// Its user.
+        user_id: UserId,
+        /// Its tenant.
+        tenant_id: TenantId,
+        /// Which way the refresh took.
+        outcome: RefreshOutcome,
+        /// When the session ends unless refreshed again.
+        expires_at: Timestamp,
+    },
+    /// Sessions were ended on demand.
+    Revoked {
+        /// Those that there were; at least one.
+        handles: Vec<SessionHandle>,
+        /// Their user, where the demand says who that is.
+        user_id: Option<UserId>,
+        /// Who demanded it.
+        cause: RevocationCause,
+    },
+    /// Two parties held tokens of a session, which was ended.
+    ReuseDetected(Box<Reuse>),
+}
+
+/// Why sessions were ended on demand.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RevocationCause {
+    /// The user signed out.
+    SignedOut,
+    /// The application named the session.
+    ByHandle,
+    /// The application named the user.
+    ByUser,
+}
+
+/// What telling a listener comes to.
+pub type Told<'a> =
+    Pin<Box<dyn Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send + 'a>>;
+
+/// Is told what happens to sessions.
+///
+/// It is told once the store has recorded the fact, and before the client is answered, because a
+/// Lambda function stands still after that. It cannot change either: an error is logged, and after a
+/// second the client is answered anyhow. A listener must not panic.
+pub trait Listener: fmt::Debug + Send + Sync {
+    /// Takes note of one event.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is worth a line in the log.
+    fn notify<'a>(&'a self, event: &'a SessionEvent) -> Told<'a>;
+}
+
+impl<S> Sessions<S> {
+    /// Tells every listener, one after the other; makes the event only if there is one.
+    pub(super) async fn tell(&self, event: impl FnOnce() -> SessionEvent) {
+        if self.listeners.is_empty() {
+            return;
+        }
+        let event = event();
+        for listener in &self.listeners {
+            match tokio::time::timeout(LISTENER_LIMIT, listener.notify(&event)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "an event could not be told"),
+                Err(_) => tracing::error!("an event could not be told within a second"),
+            }
+        }
+    }
+
+    /// Tells of sessions that were ended, if there were any.
+    pub(super) async fn tell_revoked(
+        &self,
+        ended: &[SessionHandle],
+        user_id: Option<&UserId>,
+        cause: RevocationCause,
+    ) {
+        if !ended.is_empty() {
+            self.tell(|| SessionEvent::Revoked {
+                handles: ended.to_vec(),
+                user_id: user_id.cloned(),
+                cause,
+            })
+            .await;
+        }
+    }
+}

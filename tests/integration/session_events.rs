@@ -1,0 +1,269 @@
+//! What listeners and the event bus are told, and that nothing they do changes an answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bootstrap::SystemClock;
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use serde_json::{Value as Json, json};
+use session::Sessions;
+use session::http::{create, refresh, sign_out};
+use session::model::{Clock as _, DeviceContext, NewSession, SessionHandle, UserId};
+use session::service::{Listener as _, RevocationCause, SessionEvent};
+use session::store::DynamoDb;
+use testkit::harness::{START, Tokens};
+use testkit::{Bus, BusFault, Fault, Harness};
+
+/// The service with the listener that ships, over an embedded table and an emulated bus.
+struct Stage {
+    stack: Harness,
+    bus: Bus,
+    sessions: Sessions<DynamoDb>,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let (stack, bus) = (Harness::new(&[]).await, Bus::default());
+        let sessions = Sessions::new(stack.config.clone(), stack.store.clone())
+            .with_listener(Arc::new(bus.listener()));
+        Self { stack, bus, sessions }
+    }
+
+    async fn sign_in(&self) -> Tokens {
+        let request = Request::new(());
+        let (new, device) = (NewSession::for_user("user-1"), DeviceContext::default());
+        let (now, mut rng) = (self.stack.clock.now(), bootstrap::system_rng());
+        let tokens = create(&self.sessions, &request, new, device, now, &mut rng).await.unwrap();
+        let mut headers = HeaderMap::new();
+        tokens.apply(&mut headers);
+        let mut response = Response::new(Bytes::new());
+        *response.headers_mut() = headers;
+        Tokens::of(&response)
+    }
+
+    async fn refresh(&self, tokens: &Tokens) -> Response<String> {
+        let request = with_bearer(&tokens.refresh_bearer());
+        let device = DeviceContext::new(Some("agent"), Some("192.0.2.1"));
+        refresh(&self.sessions, &request, &device, self.stack.clock.now()).await.0
+    }
+
+    async fn sign_out(&self, tokens: &Tokens) -> Response<String> {
+        let request = with_bearer(&tokens.access_bearer());
+        sign_out(&self.sessions, &request, self.stack.clock.now()).await.0
+    }
+
+    fn wait_for_the_window_to_close(&self) {
+        self.stack.clock.advance(self.stack.config.refresh.window() * 2);
+    }
+}
+
+fn with_bearer(bearer: &str) -> Request<()> {
+    Request::builder().header("authorization", bearer).body(()).unwrap()
+}
+
+fn tokens_of(response: Response<String>) -> Tokens {
+    Tokens::of(&response.map(Bytes::from))
+}
+
+fn handle_in(tokens: &Tokens) -> Json {
+    crate::effects::claims(&tokens.access)["sessionHandle"].clone()
+}
+
+/// The one event that was told since the last.
+fn only(bus: &Bus) -> (String, Json) {
+    let events = bus.take_events();
+    assert_eq!(events.len(), 1, "{events:?}");
+    events.into_iter().next().unwrap()
+}
+
+#[tokio::test]
+async fn every_step_of_a_session_is_told_once() {
+    let stage = Stage::new().await;
+    let ttl = 8_640_000_000;
+    let tokens = stage.sign_in().await;
+    let common =
+        json!({ "sessionHandle": handle_in(&tokens), "userId": "user-1", "tenantId": "public" });
+    let with = |mut detail: Json, more: Json| {
+        detail.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        detail
+    };
+    let created = with(common.clone(), json!({ "expiresAt": START.as_millis() + ttl }));
+    assert_eq!(only(&stage.bus), ("Session Created".to_owned(), created));
+
+    for outcome in ["Rotated", "Served"] {
+        assert_eq!(stage.refresh(&tokens).await.status(), 200);
+        let refreshed = json!({ "outcome": outcome, "expiresAt": START.as_millis() + ttl });
+        let expected = with(common.clone(), refreshed);
+        assert_eq!(only(&stage.bus), ("Session Refreshed".to_owned(), expected));
+    }
+
+    assert_eq!(stage.sign_out(&tokens).await.status(), 200);
+    let revoked = json!({
+        "sessionHandles": [handle_in(&tokens)],
+        "userId": "user-1",
+        "cause": "SignedOut",
+    });
+    assert_eq!(only(&stage.bus), ("Sessions Revoked".to_owned(), revoked));
+}
+
+#[tokio::test]
+async fn reuse_is_told_with_both_parties() {
+    let stage = Stage::new().await;
+    let stolen = stage.sign_in().await;
+    let mut owner = stolen.clone();
+    for _ in 0..2 {
+        stage.wait_for_the_window_to_close();
+        owner = tokens_of(stage.refresh(&owner).await);
+    }
+    stage.bus.take_events();
+    stage.wait_for_the_window_to_close();
+    assert_eq!(stage.refresh(&stolen).await.status(), 401);
+    let device = json!({ "agent": "agent", "network": "192.0.2.1" });
+    let expected = json!({
+        "sessionHandle": handle_in(&stolen),
+        "userId": "user-1",
+        "tenantId": "public",
+        "presentedGeneration": 1,
+        "currentGeneration": 3,
+        "generationDistance": 2,
+        "presentedBy": device,
+        "lastUsedBy": device,
+    });
+    assert_eq!(only(&stage.bus), ("Refresh Token Reuse Detected".to_owned(), expected));
+
+    // What comes after is a session that is over, not reuse again.
+    assert_eq!(stage.refresh(&owner).await.status(), 401);
+    assert_eq!(stage.bus.take_events(), []);
+}
+
+#[tokio::test]
+async fn the_sessions_of_a_user_are_told_together_and_by_whom() {
+    let stage = Stage::new().await;
+    let mut handles = vec![];
+    for _ in 0..3 {
+        handles.push(handle_in(&stage.sign_in().await));
+    }
+    let first: SessionHandle = handles[0].as_str().unwrap().parse().unwrap();
+    stage.bus.take_events();
+
+    assert!(stage.sessions.revoke(&first).await.unwrap());
+    let expected = json!({ "sessionHandles": [handles[0]], "userId": null, "cause": "ByHandle" });
+    assert_eq!(only(&stage.bus).1, expected);
+
+    stage.sessions.revoke_all(&UserId::new("user-1")).await.unwrap();
+    let (_, detail) = only(&stage.bus);
+    assert_eq!(detail["sessionHandles"].as_array().unwrap().len(), 2);
+    assert_eq!((&detail["userId"], &detail["cause"]), (&json!("user-1"), &json!("ByUser")));
+}
+
+#[tokio::test]
+async fn what_did_not_happen_is_not_told() {
+    let stage = Stage::new().await;
+    let tokens = stage.sign_in().await;
+    stage.sign_out(&tokens).await;
+    stage.bus.take_events();
+    assert_eq!(stage.sign_out(&tokens).await.status(), 200);
+    assert_eq!(stage.refresh(&tokens).await.status(), 401);
+    stage.sessions.revoke_all(&UserId::new("user-1")).await.unwrap();
+    let other = stage.sign_in().await;
+    stage.bus.take_events();
+    stage.stack.wire.break_all(Some(Fault::AccessDenied));
+    assert_eq!(stage.refresh(&other).await.status(), 500);
+    assert_eq!(stage.sign_out(&other).await.status(), 500);
+    assert_eq!(stage.bus.take_events(), []);
+}
+
+#[tokio::test]
+async fn no_event_holds_a_token_or_its_hash() {
+    let stage = Stage::new().await;
+    let first = stage.sign_in().await;
+    stage.wait_for_the_window_to_close();
+    let second = tokens_of(stage.refresh(&first).await);
+    stage.wait_for_the_window_to_close();
+    let third = tokens_of(stage.refresh(&second).await);
+    stage.wait_for_the_window_to_close();
+    assert_eq!(stage.refresh(&first).await.status(), 401);
+    let told = format!("{:?}", stage.bus.take_events());
+    assert!(told.contains("Reuse"), "{told}");
+    for tokens in [first, second, third] {
+        let hash = crate::effects::claims(&tokens.access)["refreshTokenHash1"].clone();
+        for secret in
+            [tokens.access, tokens.refresh, tokens.front, hash.as_str().unwrap().to_owned()]
+        {
+            assert!(!told.contains(&secret), "{secret} in {told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bus_that_fails_changes_no_answer() {
+    for fault in [
+        BusFault::ConnectionReset,
+        BusFault::ServerError,
+        BusFault::AccessDenied,
+        BusFault::FirstEntryRefused,
+    ] {
+        let stage = Stage::new().await;
+        stage.bus.break_all(Some(fault));
+        let tokens = stage.sign_in().await;
+        let refreshed = stage.refresh(&tokens).await;
+        assert_eq!(
+            (refreshed.status().as_u16(), refreshed.body().as_str()),
+            (200, "{}"),
+            "{fault:?}"
+        );
+        let tokens = tokens_of(refreshed);
+        assert_eq!(stage.sign_out(&tokens).await.status(), 200, "{fault:?}");
+        assert_eq!(stage.refresh(&tokens).await.status(), 401, "{fault:?}");
+        assert_eq!(stage.bus.take_events(), [], "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_bus_that_is_silent_holds_an_answer_up_for_a_second_at_most() {
+    let stage = Stage::new().await;
+    let tokens = stage.sign_in().await;
+    stage.bus.break_all(Some(BusFault::Silence));
+    let start = SystemClock.now();
+    assert_eq!(stage.refresh(&tokens).await.status(), 200);
+    let waited = start.until(SystemClock.now());
+    assert!(waited < Duration::from_millis(1500), "{waited:?}");
+}
+
+#[tokio::test]
+async fn a_bus_that_fails_once_is_told_again() {
+    let stage = Stage::new().await;
+    for fault in [BusFault::ConnectionReset, BusFault::ServerError, BusFault::FirstEntryRefused] {
+        stage.bus.break_next(fault);
+        stage.sign_in().await;
+        assert_eq!(only(&stage.bus).0, "Session Created", "{fault:?}");
+        assert_eq!(stage.bus.take_calls(), [1, 1], "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn thousands_of_handles_are_told_within_the_limits_of_a_call() {
+    let bus = Bus::default();
+    let handle = |n: u32| {
+        let mut bytes = [0; SessionHandle::LEN];
+        bytes[..4].copy_from_slice(&n.to_be_bytes());
+        SessionHandle::from_bytes(bytes)
+    };
+    let handles: Vec<_> = (0..6001).map(handle).collect();
+    let user_id = Some(UserId::new("user-1"));
+    let event = SessionEvent::Revoked { handles, user_id, cause: RevocationCause::ByUser };
+    bus.break_next(BusFault::FirstEntryRefused);
+    bus.listener().notify(&event).await.unwrap();
+
+    assert_eq!(bus.take_calls(), [5, 1, 2], "the refused entry alone is put again");
+    let mut told: Vec<_> = bus
+        .take_events()
+        .iter()
+        .flat_map(|(_, detail)| detail["sessionHandles"].as_array().unwrap().clone())
+        .map(|handle| handle.as_str().unwrap().to_owned())
+        .collect();
+    told.sort();
+    told.dedup();
+    assert_eq!(told.len(), 6001);
+}
