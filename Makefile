@@ -10,6 +10,7 @@ LOCKED := $(if $(CI),--locked)
 # A change of a manifest runs the install again.
 PAGE := shared/local/page/dist/supertokens.js
 BROWSER := tests/browser/node_modules/.package-lock.json
+VERIFIERS := tests/verifiers/node_modules/.package-lock.json tests/verifiers/.venv/installed
 SAM := .venv/installed
 DENY_VERSION := 0.20.2
 DENY := .tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
@@ -20,11 +21,16 @@ FUZZ_SECONDS ?= 5
 SIZE ?= ci
 # Short lifetimes, so that refreshes and theft can be watched on the demo page.
 ARGS ?= --access-token-ttl 30 --refresh-flight 2
+# Installs the Python packages that a file pins, into the virtual environment that the target is in.
+define INSTALL_PYTHON
+rm -rf $(@D) && python3 -m venv $(@D)
+$(@D)/bin/pip install --quiet --require-hashes --no-deps --requirement $< && touch $@
+endef
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(dir $(FUZZ)):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help run test setup page fmt fmt-check lint doc unit prove fuzz deny advisories sam-lint build emulator browser clean
+.PHONY: help run test setup page fmt fmt-check lint doc unit verifiers prove fuzz deny advisories sam-lint build emulator browser clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +38,7 @@ run: $(PAGE) ## Run the stack on this machine, with the demo page
 	cargo run $(LOCKED) --package local -- $(ARGS)
 test: ## Run every check below; SKIP="browser deny" leaves some out
 	@scripts/test
-setup: $(PAGE) $(BROWSER) $(SAM) $(DENY) $(FUZZ) ## Install all that the checks need
+setup: $(PAGE) $(BROWSER) $(VERIFIERS) $(SAM) $(DENY) $(FUZZ) ## Install all that the checks need
 	@scripts/chromium
 page: $(PAGE) ## Bundle the demo page's SDK
 fmt: ## Format the code
@@ -45,6 +51,8 @@ doc: $(PAGE) ## Check: the documentation builds
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps --document-private-items
 unit: $(PAGE) ## Check: the Rust tests
 	cargo test $(LOCKED) --workspace
+verifiers: $(PAGE) $(VERIFIERS) ## Check: tokens and published keys, judged by other libraries
+	@scripts/verifier-tests
 prove: ## Check: the claims about refreshing; SIZE=full takes hours
 	cargo run $(LOCKED) --profile prove --package proofs --bin prove -- --size $(SIZE)
 fuzz: $(FUZZ) ## Check: what reads bytes from outside, fuzzed for FUZZ_SECONDS per target
@@ -66,14 +74,18 @@ browser: $(PAGE) $(BROWSER) ## Check: the published web SDK against the stack, i
 	@scripts/browser-tests
 clean: ## Remove everything that was built or installed here
 	cargo clean
-	rm -rf .aws-sam .tools .venv shared/local/page/{dist,node_modules} tests/browser/node_modules
+	rm -rf .aws-sam .tools .venv shared/local/page/{dist,node_modules} tests/browser/node_modules tests/verifiers/{.venv,node_modules}
 
 $(PAGE): shared/local/page/package.json shared/local/page/package-lock.json
 	cd shared/local/page && npm ci && npm run build && touch dist/supertokens.js
 $(BROWSER): tests/browser/package.json tests/browser/package-lock.json
 	cd tests/browser && npm ci && touch node_modules/.package-lock.json
+tests/verifiers/node_modules/.package-lock.json: tests/verifiers/package.json tests/verifiers/package-lock.json
+	cd tests/verifiers && npm ci && touch node_modules/.package-lock.json
+tests/verifiers/.venv/installed: tests/verifiers/requirements.txt
+	$(INSTALL_PYTHON)
 $(SAM): tools/requirements.txt
-	rm -rf .venv && python3 -m venv .venv && .venv/bin/pip install --quiet --require-hashes --no-deps --requirement $< && touch $@
+	$(INSTALL_PYTHON)
 $(FUZZ): # compiled once, in about a minute
 	env -u CARGO_TARGET_DIR cargo install --locked --root .tools/cargo-fuzz-$(FUZZ_VERSION) cargo-fuzz@$(FUZZ_VERSION)
 $(DENY): # compiled once, in about two minutes

@@ -1,50 +1,8 @@
-// Starts the stack and a browser for one test file, and stops both by the handle it holds.
+// A stack and a browser for each test file, and what the tests do with them.
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
 import { after, afterEach, before, beforeEach } from "node:test";
 import { chromium } from "playwright-core";
-
-const START_TIMEOUT_MS = 20_000;
-
-/** Runs the `local` executable on a free port, with lifetimes short enough to watch them end. */
-export async function startStack({ accessTokenTtl = 2, refreshFlight = 1 } = {}) {
-  const binary = process.env.LOCAL_BIN;
-  if (!binary) throw new Error("LOCAL_BIN must be the path of the built `local` executable");
-
-  const server = spawn(
-    binary,
-    ["--port", "0", "--access-token-ttl", `${accessTokenTtl}`, "--refresh-flight", `${refreshFlight}`],
-    { stdio: ["ignore", "pipe", "pipe"] },
-  );
-  const output = [];
-  const origin = new Promise((resolve, reject) => {
-    for (const stream of [server.stdout, server.stderr]) {
-      createInterface({ input: stream }).on("line", (line) => {
-        output.push(line);
-        const url = line.match(/http:\/\/127\.0\.0\.1:\d+/);
-        if (url) resolve(url[0]);
-      });
-    }
-    const fail = (why) => reject(new Error([`the stack did not start: ${why}`, ...output].join("\n")));
-    server.once("error", fail);
-    server.once("exit", (code) => fail(`exit code ${code}`));
-    setTimeout(fail, START_TIMEOUT_MS, "no URL printed in time").unref();
-  });
-
-  const stop = async () => {
-    if (server.pid === undefined || server.exitCode !== null || server.signalCode !== null) return;
-    server.kill();
-    await once(server, "exit");
-  };
-  try {
-    return { origin: await origin, output, stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-}
+import { startStack } from "./stack.js";
 
 export function launchBrowser() {
   return chromium.launch({

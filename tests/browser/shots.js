@@ -1,7 +1,8 @@
 // Writes PNGs of the demo page to shots/: desktop and phone, light and dark, state by state.
 
 import { mkdir } from "node:fs/promises";
-import { launchBrowser, startStack } from "./harness.js";
+import { launchBrowser } from "./harness.js";
+import { startStack } from "./stack.js";
 
 const FOLDER = new URL("shots/", import.meta.url).pathname;
 const SCREENS = { desktop: { width: 1280, height: 900 }, phone: { width: 360, height: 740 } };

@@ -7,6 +7,7 @@ mod effects;
 mod events;
 mod examples;
 mod hostile;
+mod jwt_authorizers;
 mod keys;
 mod mint;
 mod properties;

@@ -194,7 +194,7 @@ pub enum TokenError {
     #[error("the algorithm is not the key's")]
     WrongAlgorithm,
     /// The header declares extensions critical, of which we know none, or holds a `crit` that is no
-    /// such declaration (RFC 7515 §4.1.11).
+    /// such declaration (RFC 7515 §4.1.11), or a `b64` that says the payload is not encoded.
     #[error("critical header extension")]
     CriticalExtension,
     /// The signature does not hold.
@@ -259,7 +259,9 @@ impl<'a> UnverifiedAccessToken<'a> {
         Some(Self {
             key_id: KeyId::new(key_id),
             algorithm: member("alg")?.to_owned(),
-            has_critical_extension: header.contains_key("crit"),
+            // A JWT never has the payload that is not encoded (RFC 7797 §7), declared or not.
+            has_critical_extension: header.contains_key("crit")
+                || header.get("b64").is_some_and(|b64| b64 != true),
             message,
             signature,
             payload,

@@ -385,7 +385,7 @@ pub(super) fn rsa_numbers(family: &mut Family) {
     // A message whose signature is small enough to stay within 256 bytes when the modulus is added.
     let (draft, signature) = (0..)
         .map(|number: u32| {
-            let draft = Draft::honest(Key::Rsa).claim("jti", &number.to_string());
+            let draft = Draft::honest(Key::Rsa).claim("jti", &quoted(&number.to_string()));
             let signature = BigUint::from_bytes_be(&Key::Rsa.sign(&draft.message()));
             (draft, signature)
         })
