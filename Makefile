@@ -64,6 +64,8 @@ advisories: $(DENY) ## Check: published vulnerabilities; not part of `test`, it 
 sam-lint: $(SAM) ## Check: the templates
 	sam validate --lint
 	sam validate --lint --template examples/template.yaml
+	sam validate --lint --template examples/front-doors.yaml
+	sam validate --lint --template tests/live/template.yaml
 # SAM builds one function at a time and in silence; here they share the cores and show progress, and SAM finds them done.
 build: $(SAM) ## Check: the functions build as they are deployed
 	cargo lambda build $(LOCKED) --release $(if $(filter arm64,$(ARCH)),--arm64) $(addprefix --package ,$(FUNCTIONS))

@@ -1,5 +1,6 @@
 //! Tests of the whole stack, a module per concern.
 
+mod authorizer_rows;
 mod bad_input;
 mod budgets;
 mod create_rows;
@@ -20,4 +21,5 @@ mod sign_out_rows;
 mod signatures;
 mod store_matches_model;
 mod template;
+mod templates;
 mod verify_rows;

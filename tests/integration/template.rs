@@ -6,18 +6,7 @@ use authorizer::AuthorizerConfig;
 use serde_yaml_ng::Value;
 use session::SessionConfig;
 
-fn template() -> Value {
-    let text = include_str!("../../template.yaml");
-    serde_yaml_ng::from_str(text).unwrap()
-}
-
-/// Plain values; `!GetAtt X.Arn` and the like become their text.
-fn text(value: &Value) -> String {
-    match value {
-        Value::Tagged(tagged) => text(&tagged.value),
-        value => value.as_str().unwrap_or_default().to_owned(),
-    }
-}
+use crate::templates::{own as template, text};
 
 /// What a function may do, as `action on table` and, where only one item may be read, its key; what
 /// depends on a condition begins with that.
@@ -145,6 +134,24 @@ fn the_table_in_readme_names_every_variable() {
     let own = AuthorizerConfig::VARIABLES.into_iter().chain([bootstrap::EVENT_BUS_VARIABLE]);
     for name in session.chain(own) {
         assert!(readme.contains(&format!("`{name}`")), "{name} is not in README");
+    }
+}
+
+#[test]
+fn what_readme_shows_of_templates_is_in_templates_that_are_checked() {
+    let lines = |text: &str| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
+    let templates = [
+        include_str!("../../examples/template.yaml"),
+        include_str!("../../examples/front-doors.yaml"),
+    ];
+    let templates = templates.map(lines);
+    let readme = include_str!("../../README.md");
+    let shown: Vec<_> = readme.split("```yaml\n").skip(1).collect();
+    assert_eq!(shown.len(), 5);
+    for block in shown {
+        let block = lines(block.split("```").next().unwrap());
+        let mut windows = templates.iter().flat_map(|template| template.windows(block.len()));
+        assert!(windows.any(|window| window == block), "{block:#?}");
     }
 }
 

@@ -10,12 +10,14 @@ mod reading;
 pub mod shape;
 
 use std::collections::{BTreeMap, HashMap};
+use std::future::ready;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
+use lambda_runtime::Diagnostic;
 use local::function::{Function, Invoked};
 use serde_json::{Map, Value, json};
 use session::model::{Clock as _, Timestamp};
@@ -207,12 +209,6 @@ impl FrontDoor {
     }
 
     async fn invoke(&self, request: &Request<Bytes>) -> Invoked {
-        let failed = |message: &str| {
-            Err(lambda_runtime::Diagnostic {
-                error_type: "Gateway".to_owned(),
-                error_message: message.to_owned(),
-            })
-        };
         if !self.may_invoke {
             return failed("the API has no permission to invoke the function");
         }
@@ -363,6 +359,22 @@ impl FrontDoor {
         }
         outcome
     }
+}
+
+/// A function that always answers the same.
+pub fn returns(answer: Value) -> Function {
+    Function::new(move |_: Value| ready(Invoked::Ok(answer.clone())))
+}
+
+/// A function that always fails with this message.
+pub fn raises(message: &str) -> Function {
+    let message = message.to_owned();
+    Function::new(move |_: Value| ready(failed(&message)))
+}
+
+fn failed(message: &str) -> Invoked {
+    let error_type = "Given".to_owned();
+    Err(Diagnostic { error_type, error_message: message.to_owned() })
 }
 
 impl IdentitySource {

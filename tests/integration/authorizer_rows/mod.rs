@@ -1,0 +1,78 @@
+//! The authorizer behind every front door: rows 1 to 88 of the AWS platform contract, section 9.
+//!
+//! A row stands at the lowest level that can fail here, and says so: *function*, our handler's own
+//! result; *model*, our function behind a model of the gateway; *model, given result*, what the gateway
+//! makes of results that ours never gives; *template*, what the templates configure. What no model can
+//! prove is a check of `tests/live/smoke`.
+
+mod http_api;
+mod limits;
+mod other;
+mod rest_api;
+
+use bytes::Bytes;
+use http::{Method, Request};
+use local::function::Invoked;
+use serde_json::Value;
+use testkit::front_door::{raises, returns, shape};
+use testkit::{FrontDoor, Harness, Kind};
+
+use crate::mint::Jwt;
+
+const OTHER_SITE: (&str, &str) = ("WEBSITE_DOMAIN", "https://other.com");
+
+/// U, F and E of the contract.
+const UNAUTHORIZED: &str = r#"{"message":"Unauthorized"}"#;
+const FORBIDDEN: &str = r#"{"message":"Forbidden"}"#;
+const SERVER_ERROR: &str = r#"{"message":"Internal Server Error"}"#;
+
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
+/// Our function, with these settings, behind an API of that kind.
+async fn ours(kind: Kind, settings: Headers<'_>) -> (Harness, FrontDoor) {
+    let stack = Harness::new(settings).await;
+    let mut front = FrontDoor::new(kind, stack.stack.functions().authorizer.clone());
+    front.clock = stack.clock.clone();
+    (stack, front)
+}
+
+/// A function that always results in this, behind an API of that kind.
+fn given(kind: Kind, result: Value) -> FrontDoor {
+    FrontDoor::new(kind, returns(result))
+}
+
+/// A function that always raises this, behind an API of that kind.
+fn raising(kind: Kind, message: &str) -> FrontDoor {
+    FrontDoor::new(kind, raises(message))
+}
+
+fn request(method: Method, uri: &str, headers: Headers<'_>) -> Request<Bytes> {
+    let mut request = Request::builder().method(method).uri(uri);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(Bytes::new()).unwrap()
+}
+
+fn get(headers: Headers<'_>) -> Request<Bytes> {
+    request(Method::GET, "/orders", headers)
+}
+
+fn post(headers: Headers<'_>) -> Request<Bytes> {
+    request(Method::POST, "/orders", headers)
+}
+
+/// What our function makes of an event.
+async fn function(settings: Headers<'_>, event: Value) -> Invoked {
+    Harness::new(settings).await.stack.functions().authorizer.invoke(event).await
+}
+
+/// What our function makes of a request to an HTTP API.
+async fn http(settings: Headers<'_>, request: &Request<Bytes>) -> Value {
+    function(settings, shape::http_api_2(request)).await.unwrap()
+}
+
+/// A token that a test stack accepts.
+fn valid() -> String {
+    Jwt::valid().sign()
+}
