@@ -4,7 +4,7 @@ import { after, afterEach, before, beforeEach } from "node:test";
 import { chromium } from "playwright-core";
 import { startStack } from "./stack.js";
 
-export function launchBrowser() {
+export function launchBrowser(more = []) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: [
@@ -15,6 +15,7 @@ export function launchBrowser() {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      ...more,
     ],
   });
 }

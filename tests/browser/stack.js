@@ -6,15 +6,15 @@ import { createInterface } from "node:readline";
 
 const START_TIMEOUT_MS = 20_000;
 
-/** Runs the `local` executable on a free port, with lifetimes short enough to watch them end. */
-export async function startStack({ accessTokenTtl = 2, refreshFlight = 1, settings = [] } = {}) {
+/** Runs the `local` executable, on a free port unless told, with lifetimes short enough to watch them end. */
+export async function startStack({ port = 0, accessTokenTtl = 2, refreshFlight = 1, settings = [] } = {}) {
   const binary = process.env.LOCAL_BIN;
   if (!binary) throw new Error("LOCAL_BIN must be the path of the built `local` executable");
 
   const server = spawn(
     binary,
     [
-      ...["--port", "0", "--access-token-ttl", `${accessTokenTtl}`, "--refresh-flight", `${refreshFlight}`],
+      ...["--port", `${port}`, "--access-token-ttl", `${accessTokenTtl}`, "--refresh-flight", `${refreshFlight}`],
       ...settings.flatMap((setting) => ["--set", setting]),
     ],
     { stdio: ["ignore", "pipe", "pipe"] },

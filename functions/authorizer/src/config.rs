@@ -1,5 +1,7 @@
 //! The settings of one authorizer function. A stack may have several, from one binary.
 
+use http::StatusCode;
+use session::SessionConfig;
 use session::config::{ConfigError, Origin, Reader, boolean};
 
 use crate::answer::RESERVED_KEYS;
@@ -76,6 +78,23 @@ impl AuthorizerConfig {
     }
 }
 
+/// What a gateway may not follow, as a sentence for the log. No error, because only the events tell what
+/// kind of API is in front: those of REST APIs can be taught other status codes.
+#[must_use]
+pub fn caveat(config: &SessionConfig) -> Option<String> {
+    let (expired, invalid) = (config.session_expired_status, config.invalid_claim_status);
+    let is_fixed = expired == StatusCode::UNAUTHORIZED && invalid == StatusCode::FORBIDDEN;
+    (!is_fixed).then(|| {
+        format!(
+            "HTTP and WebSocket APIs answer 401 and 403 for an authorizer, whatever \
+             SESSION_EXPIRED_STATUS_CODE ({}) and INVALID_CLAIM_STATUS_CODE ({}) say: leave them out, or \
+             map both in the gateway responses of a REST API",
+            expired.as_u16(),
+            invalid.as_u16()
+        )
+    })
+}
+
 fn response(text: &str) -> Result<ResponseFormat, String> {
     match text {
         "simple" => Ok(ResponseFormat::Simple),
@@ -118,6 +137,22 @@ mod tests {
     #[test]
     fn without_settings_a_session_is_required_and_the_answer_is_simple() {
         assert_eq!(read(&[]), Ok(AuthorizerConfig::default()));
+    }
+
+    #[test]
+    fn status_codes_that_a_gateway_may_not_follow_are_pointed_out() {
+        let said = |settings: &[(&str, &str)]| {
+            let domains =
+                [("API_DOMAIN", "https://api.example.com"), ("WEBSITE_DOMAIN", "example.com")];
+            let config = SessionConfig::from_lookup(|name| {
+                let found = domains.iter().chain(settings).find(|(key, _)| *key == name);
+                found.map(|(_, value)| (*value).to_owned())
+            });
+            caveat(&config.unwrap())
+        };
+        assert_eq!(said(&[]), None);
+        assert!(said(&[("SESSION_EXPIRED_STATUS_CODE", "440")]).unwrap().contains("(440)"));
+        assert!(said(&[("INVALID_CLAIM_STATUS_CODE", "499")]).unwrap().contains("(499)"));
     }
 
     #[test]

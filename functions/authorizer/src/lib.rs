@@ -21,7 +21,7 @@ use session::token::AccessToken;
 use session::{SessionConfig, SessionError, Sessions};
 
 pub use self::answer::{Answer, Context};
-pub use self::config::{AuthorizerConfig, ResponseFormat};
+pub use self::config::{AuthorizerConfig, ResponseFormat, caveat};
 pub use self::event::{Event, FrontDoor};
 
 /// What becomes of a request.

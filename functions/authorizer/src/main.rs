@@ -5,12 +5,15 @@
 
 use authorizer::{AuthorizerConfig, Refusal};
 use bootstrap::SystemClock;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     bootstrap::init_tracing();
     let (sessions, config) = bootstrap::verifier(AuthorizerConfig::from_lookup).await?;
+    if let Some(caveat) = authorizer::caveat(sessions.config()) {
+        tracing::warn!("{caveat}");
+    }
     let handler = async |event: LambdaEvent<_>| -> Result<_, Refusal> {
         authorizer::handle(&sessions, &config, &SystemClock, event.payload).await
     };
