@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use serde_json::{Map, Value, json};
 use session::model::{
-    DeviceContext, RefreshState, Session, SessionHandle, TenantId, Timestamp, UserId,
+    DeviceContext, PayloadSize, RefreshState, Session, SessionHandle, TenantId, Timestamp, UserId,
 };
 use session::store::{SessionCreator as _, SessionReader as _};
 use session::token::access::RESERVED_CLAIMS;
@@ -50,6 +50,7 @@ fn session(custom: Map<String, Value>) -> Session {
         created_at: START,
         refresh: RefreshState::new(START.plus(Duration::from_hours(1)), None),
         access_token_payload: custom.clone(),
+        payload_size: PayloadSize::default(),
         session_data: custom,
         last_used_by: DeviceContext::new(Some("agent"), None),
         revocation: None,

@@ -133,5 +133,6 @@ const fn name(cause: RevocationCause) -> &'static str {
         RevocationCause::SignedOut => "SignedOut",
         RevocationCause::ByHandle => "ByHandle",
         RevocationCause::ByUser => "ByUser",
+        RevocationCause::OverLimit => "OverLimit",
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use session::http::{create, error_response, json};
 use session::model::{Clock, DeviceContext, NewSession};
-use session::store::{KeyCreator, PrivateKeyReader, SessionCreator};
+use session::store::{KeyCreator, PrivateKeyReader, SessionCreator, SessionLister, SessionRevoker};
 use session::{SessionConfig, Sessions};
 
 type Answer = Response<Body>;
@@ -28,7 +28,7 @@ pub(crate) async fn sign_in<S>(
     request: Request,
 ) -> Answer
 where
-    S: SessionCreator + PrivateKeyReader + KeyCreator,
+    S: SessionCreator + SessionLister + SessionRevoker + PrivateKeyReader + KeyCreator,
 {
     let Ok(sign_in) = serde_json::from_slice::<SignIn>(request.body().as_ref()) else {
         let problem = json!({ "message": "send JSON such as {\"userId\": \"alice\"}" });

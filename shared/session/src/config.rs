@@ -56,6 +56,9 @@ pub struct SessionConfig {
     /// `ASSURANCE_LEVEL`, `aal1`, `aal2` or `aal3`, sets this and the two lifetimes above as NIST SP
     /// 800-63B-4 §5 demands; a lifetime that is set as well may only be shorter.
     pub absolute_ttl: Option<Duration>,
+    /// `SESSION_LIMIT_PER_USER`, 1–1000, default none: how many sessions of a user live at once. When a
+    /// sign-in exceeds it, those that were refreshed longest ago end.
+    pub session_limit: Option<u16>,
     /// `REFRESH_FLIGHT_SECONDS`, 0–60, default 30 (API Gateway ends a call at 29 to 30 s): F of the
     /// refresh rule; 0 is strict single use.
     pub refresh: RefreshPolicy,
@@ -151,7 +154,7 @@ impl fmt::Display for ConfigError {
 
 impl SessionConfig {
     /// Every variable that is read.
-    pub const VARIABLES: [&'static str; 23] = [
+    pub const VARIABLES: [&'static str; 24] = [
         "APP_ID",
         "API_DOMAIN",
         "WEBSITE_DOMAIN",
@@ -172,6 +175,7 @@ impl SessionConfig {
         "REFRESH_TOKEN_TTL_SECONDS",
         "SESSION_ABSOLUTE_TTL_SECONDS",
         "ASSURANCE_LEVEL",
+        "SESSION_LIMIT_PER_USER",
         "REFRESH_FLIGHT_SECONDS",
         "SIGNING_ALGORITHM",
         "USE_DYNAMIC_SIGNING_KEY",
@@ -226,6 +230,10 @@ impl SessionConfig {
             access_token_ttl: lifetimes.access_token,
             refresh_token_ttl: lifetimes.refresh_token,
             absolute_ttl: lifetimes.absolute,
+            session_limit: read.or("SESSION_LIMIT_PER_USER", None, |text| {
+                let limit = number(text, (1, 1000))?;
+                Ok(u16::try_from(limit).ok())
+            }),
             refresh: read.or(
                 "REFRESH_FLIGHT_SECONDS",
                 RefreshPolicy::new(Duration::from_secs(30)),

@@ -1,14 +1,16 @@
 //! What a use case can end with, other than success.
 
-use crate::model::{DeviceContext, Generation, SessionHandle, TenantId, UserId};
+use std::borrow::Cow;
+
+use crate::model::{DeviceContext, Generation, InvalidClaim, SessionHandle, TenantId, UserId};
 use crate::store::StoreError;
 use crate::token::TokenError;
 use crate::token::key::KeyError;
 
 /// Why a request does not get what it asked for.
 ///
-/// The variants fall into two families that must never mix. The first four are facts about the
-/// client's tokens; of these only [`Self::SessionEnded`] and [`Self::Reuse`] end anything on the
+/// The variants fall into two families that must never mix. The first five are facts about the
+/// client's session; of these only [`Self::SessionEnded`] and [`Self::Reuse`] end anything on the
 /// client. The others are our faults: they clear nothing, and the same tokens work again later.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
@@ -25,11 +27,14 @@ pub enum SessionError {
     /// was ended in the same write that noticed.
     #[error("refresh token reuse in session {}", .0.handle)]
     Reuse(Box<Reuse>),
+    /// The session does not meet what the route demands; it goes on.
+    #[error("the session does not meet {} claim validators", .0.len())]
+    InvalidClaims(Vec<InvalidClaim>),
     /// The store cannot answer now. Retryable.
     #[error("the session store is not available")]
     Unavailable(#[source] StoreError),
-    /// The session kept changing while a refresh was decided. Retryable.
-    #[error("session {0} changed too often during one refresh")]
+    /// The session kept changing while a write was decided. Retryable.
+    #[error("session {0} changed too often during one request")]
     Contended(SessionHandle),
     /// Two cookies of one name arrived and no older cookie domain is configured.
     #[error(
@@ -39,7 +44,7 @@ pub enum SessionError {
     DuplicateCookies(&'static str),
     /// The application asked for something that cannot be recorded.
     #[error("{0}")]
-    InvalidInput(&'static str),
+    InvalidInput(Cow<'static, str>),
     /// A fault of ours: deployment, damaged data, keys.
     #[error("internal fault")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -57,6 +62,10 @@ pub enum TryRefresh {
     /// Two access-token cookies: which one is meant is not known (contract §2.3).
     #[error("two access token cookies")]
     DuplicateCookies,
+    /// The table says that the token's generation is neither the current one nor its parent (contract
+    /// §5.8).
+    #[error("of an older generation")]
+    Superseded,
     /// The cookie that back ends before 2023 set (contract §2.6).
     #[error("legacy cookie")]
     LegacyCookie,
@@ -77,6 +86,8 @@ pub enum Ended {
     Expired,
     /// The session was ended before.
     Revoked,
+    /// The application refuses the session, see [`SessionError::unauthorised`].
+    ByApplication,
 }
 
 impl std::fmt::Display for Ended {
@@ -88,6 +99,7 @@ impl std::fmt::Display for Ended {
             Self::Unknown => "session unknown",
             Self::Expired => "session expired",
             Self::Revoked => "session revoked",
+            Self::ByApplication => "refused by the application",
         })
     }
 }
@@ -109,6 +121,21 @@ pub struct Reuse {
     pub presented_by: DeviceContext,
     /// Who refreshed last before.
     pub last_used_by: DeviceContext,
+}
+
+impl SessionError {
+    /// How an application logs a client out from inside a handler: 401, and the client forgets its
+    /// tokens, those that the handler has just issued included (contract §8). The session stays in
+    /// the table unless it is revoked as well.
+    #[must_use]
+    pub const fn unauthorised() -> Self {
+        Self::SessionEnded(Ended::ByApplication)
+    }
+
+    /// Input that cannot be recorded, with the sentence that says what to change.
+    pub(crate) fn invalid_input(problem: impl Into<Cow<'static, str>>) -> Self {
+        Self::InvalidInput(problem.into())
+    }
 }
 
 impl From<StoreError> for SessionError {

@@ -11,7 +11,8 @@ use http::{Request, header};
 use rand::rand_core::{TryCryptoRng, TryRng};
 use serde_json::Value;
 use session::model::{
-    DeviceContext, Generation, RefreshState, Session, SessionHandle, TenantId, Timestamp, UserId,
+    DeviceContext, Generation, PayloadSize, RefreshState, Session, SessionHandle, TenantId,
+    Timestamp, UserId,
 };
 use session::store::{DynamoDb, KeyCreator as _, SessionCreator as _};
 use session::token::access::AccessTokenInput;
@@ -34,6 +35,7 @@ pub fn session() -> Session {
         created_at: START,
         refresh: RefreshState::new(FAR, None),
         access_token_payload: serde_json::Map::new(),
+        payload_size: PayloadSize::default(),
         session_data: serde_json::Map::new(),
         last_used_by: DeviceContext::default(),
         revocation: None,

@@ -17,7 +17,10 @@ mod verify;
 pub use self::create::create;
 pub use self::documents::{discovery, jwks};
 pub use self::refresh::refresh;
-pub use self::respond::{Response, error_response, is_endpoint, json, not_found};
+pub use self::respond::{
+    DefaultErrorHandlers, ErrorHandlers, Response, error_response, error_response_by, is_endpoint,
+    json, not_found,
+};
 pub use self::sign_out::sign_out;
 pub use self::tokens::TokenHeaders;
 pub use self::verify::{Verified, VerifyOptions, verify};

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::extract::{Cookies, anti_csrf, bearer, has_rid};
 use super::names::{ACCESS_COOKIE, LEGACY_COOKIE, REFRESH_COOKIE};
-use super::respond::{Response, error_response};
+use super::respond::{DefaultErrorHandlers, ErrorHandlers as _, Response, error_response};
 use super::{TokenHeaders, TransferMethod};
 use crate::config::{AllowedMethod, AntiCsrf};
 use crate::error::{Ended, SessionError};
@@ -34,10 +34,7 @@ where
     let outcome = exchange(sessions, request.headers(), &cookies, used_by, now, &mut tokens).await;
     let mut response = match &outcome {
         Ok(Some(_)) => super::json(StatusCode::OK, &json!({})),
-        Ok(None) => {
-            let message = "older session cookies were cleared; repeat the request";
-            super::json(StatusCode::OK, &json!({ "message": message }))
-        }
+        Ok(None) => DefaultErrorHandlers.duplicate_cookies_cleared(config),
         Err(error) => error_response(config, request.headers(), error),
     };
     match &outcome {

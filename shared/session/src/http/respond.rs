@@ -1,11 +1,16 @@
 //! Outcomes into responses; the only place that knows status codes (contract §3.2–3.6).
 
+use std::fmt::Write as _;
+
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use super::TokenHeaders;
 use crate::config::SessionConfig;
-use crate::error::{Ended, SessionError};
+use crate::error::{Ended, Reuse, SessionError, TryRefresh};
+use crate::model::InvalidClaim;
+use crate::model::claims::Challenge;
 
 /// A response whose body is JSON text.
 pub type Response = http::Response<String>;
@@ -15,8 +20,9 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// A JSON response.
 #[must_use]
-pub fn json(status: StatusCode, body: &Value) -> Response {
-    let mut response = Response::new(body.to_string());
+pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    // Bodies are maps with text keys, which always serialise.
+    let mut response = Response::new(serde_json::to_string(body).unwrap_or_default());
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
@@ -53,6 +59,60 @@ pub fn is_endpoint<B>(
         && between.is_some_and(|between| between.is_empty() || is_tenant(between))
 }
 
+/// The answers to the outcomes that clients act upon (contract §8).
+///
+/// A handler decides status and body; tokens are cleared or kept whatever it says. The first three must
+/// keep the status of an expired session, or clients will not react. The defaults are the reference's.
+pub trait ErrorHandlers: Send + Sync {
+    /// There is no session: no token, or one whose session is over for certain.
+    fn unauthorised(&self, config: &SessionConfig, error: &SessionError) -> Response {
+        let _ = error;
+        message(config.session_expired_status, "unauthorised")
+    }
+
+    /// The access token does not hold; the client refreshes and tries again.
+    fn try_refresh(&self, config: &SessionConfig, cause: &TryRefresh) -> Response {
+        let _ = cause;
+        message(config.session_expired_status, "try refresh token")
+    }
+
+    /// A refresh token was used by two parties; the session was ended in the write that noticed.
+    fn theft(&self, config: &SessionConfig, reuse: &Reuse) -> Response {
+        let _ = reuse;
+        message(config.session_expired_status, "token theft detected")
+    }
+
+    /// The session does not meet what the route demands.
+    fn invalid_claims(&self, config: &SessionConfig, failures: &[InvalidClaim]) -> Response {
+        let body = InvalidClaimsBody { message: "invalid claim", failures };
+        json(config.invalid_claim_status, &body)
+    }
+
+    /// Older cookies of the same names were cleared and nothing else was done.
+    fn duplicate_cookies_cleared(&self, config: &SessionConfig) -> Response {
+        let _ = config;
+        message(StatusCode::OK, "older session cookies were cleared; repeat the request")
+    }
+}
+
+/// The reference's answers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DefaultErrorHandlers;
+
+impl ErrorHandlers for DefaultErrorHandlers {}
+
+/// In the order of the contract (§3.6).
+#[derive(Serialize)]
+struct InvalidClaimsBody<'a> {
+    message: &'static str,
+    #[serde(rename = "claimValidationErrors")]
+    failures: &'a [InvalidClaim],
+}
+
+fn message(status: StatusCode, message: &str) -> Response {
+    json(status, &json!({ "message": message }))
+}
+
 /// The answer to a request that failed, and the one log line about it.
 ///
 /// Only certainty clears tokens: [`SessionError::SessionEnded`] and [`SessionError::Reuse`]. `request`
@@ -63,30 +123,53 @@ pub fn error_response(
     request: &HeaderMap,
     error: &SessionError,
 ) -> Response {
+    error_response_by(&DefaultErrorHandlers, config, request, error)
+}
+
+/// As [`error_response`], with the answers of `handlers`.
+#[must_use]
+pub fn error_response_by(
+    handlers: &dyn ErrorHandlers,
+    config: &SessionConfig,
+    request: &HeaderMap,
+    error: &SessionError,
+) -> Response {
     log(error);
-    let expired = config.session_expired_status;
-    let (status, message) = match error {
-        SessionError::NoToken | SessionError::SessionEnded(_) => (expired, "unauthorised"),
-        SessionError::TryRefresh(_) => (expired, "try refresh token"),
-        SessionError::Reuse(_) => (expired, "token theft detected"),
+    let mut response = match error {
+        SessionError::NoToken | SessionError::SessionEnded(_) => {
+            handlers.unauthorised(config, error)
+        }
+        SessionError::TryRefresh(cause) => handlers.try_refresh(config, cause),
+        SessionError::Reuse(reuse) => handlers.theft(config, reuse),
+        SessionError::InvalidClaims(failures) => handlers.invalid_claims(config, failures),
         SessionError::Unavailable(_) | SessionError::Contended(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "the session store is not available, try again")
+            let text = "the session store is not available, try again";
+            message(StatusCode::SERVICE_UNAVAILABLE, text)
         }
         SessionError::DuplicateCookies(_) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, "two session cookies of one name were sent")
+            let text = "two session cookies of one name were sent";
+            message(StatusCode::INTERNAL_SERVER_ERROR, text)
         }
-        SessionError::InvalidInput(problem) => (StatusCode::BAD_REQUEST, *problem),
-        SessionError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal server error"),
+        SessionError::InvalidInput(problem) => message(StatusCode::BAD_REQUEST, problem),
+        SessionError::Internal(_) => {
+            message(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
+        }
     };
-    let mut response = json(status, &json!({ "message": message }));
+    let headers = response.headers_mut();
     match error {
         SessionError::SessionEnded(_) | SessionError::Reuse(_) => {
             let mut tokens = TokenHeaders::new(config, request);
             tokens.clear_all();
-            tokens.apply(response.headers_mut());
+            tokens.apply(headers);
+        }
+        SessionError::InvalidClaims(failures) => {
+            let challenges = failures.iter().filter_map(|failure| failure.challenge.as_ref());
+            for challenge in challenges.filter_map(authenticate) {
+                headers.append(header::WWW_AUTHENTICATE, challenge);
+            }
         }
         SessionError::Unavailable(_) | SessionError::Contended(_) => {
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         }
         SessionError::NoToken
         | SessionError::TryRefresh(_)
@@ -95,6 +178,22 @@ pub fn error_response(
         | SessionError::Internal(_) => {}
     }
     response
+}
+
+/// The challenge to authenticate again (RFC 9470 §3). It comes with the status of an invalid claim and
+/// not with 401, upon which front ends would refresh again and again.
+fn authenticate(challenge: &Challenge) -> Option<HeaderValue> {
+    let mut text = "Bearer error=\"insufficient_user_authentication\", \
+                    error_description=\"A different or more recent authentication is required\""
+        .to_owned();
+    if !challenge.methods.is_empty() {
+        let _ = write!(text, ", acr_values=\"{}\"", challenge.methods.join(" "));
+    }
+    if let Some(max_age) = challenge.max_age {
+        let _ = write!(text, ", max_age=\"{}\"", max_age.as_secs());
+    }
+    // Only a method with a name that no header takes has no challenge.
+    HeaderValue::from_str(&text).ok()
 }
 
 /// One line per failure: the client's at `info`, reuse at `warn`, ours at `error`.
@@ -106,8 +205,9 @@ fn log(error: &SessionError) {
             tracing::debug!("{error}");
         }
         SessionError::TryRefresh(_) => tracing::info!(cause, "{error}"),
-        SessionError::SessionEnded(_) => tracing::info!("{error}"),
-        SessionError::InvalidInput(_) => tracing::info!("{error}"),
+        SessionError::SessionEnded(_)
+        | SessionError::InvalidClaims(_)
+        | SessionError::InvalidInput(_) => tracing::info!("{error}"),
         SessionError::Reuse(reuse) => tracing::warn!(
             session.handle = %reuse.handle,
             presented = reuse.presented.number(),

@@ -10,9 +10,9 @@ use super::names::{ACCESS_COOKIE, LEGACY_COOKIE};
 use crate::config::{AllowedMethod, AntiCsrf};
 use crate::error::{SessionError, TryRefresh};
 use crate::model::Timestamp;
-use crate::service::Sessions;
+use crate::service::verify::check_anti_csrf;
+use crate::service::{AntiCsrfProof, Sessions};
 use crate::store::PublicKeyReader;
-use crate::token::refresh::is_equal;
 use crate::token::{AccessToken, UnverifiedAccessToken};
 
 /// What a route asks of its caller.
@@ -90,13 +90,7 @@ pub async fn verify<S: PublicKeyReader, B: Sync>(
     }
     let token = sessions.verify(token, now).await?;
     if is_checked && proof == AntiCsrf::ViaToken {
-        let expected = token.claims.anti_csrf_token.as_deref();
-        let is_proved = anti_csrf(headers)
-            .zip(expected)
-            .is_some_and(|(presented, expected)| is_equal(presented, expected));
-        if !is_proved {
-            return Err(SessionError::TryRefresh(TryRefresh::AntiCsrf));
-        }
+        check_anti_csrf(&token, AntiCsrfProof::Token(anti_csrf(headers)))?;
     }
     Ok(Some(Verified { token, method }))
 }

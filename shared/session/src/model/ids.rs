@@ -47,7 +47,7 @@ impl fmt::Display for UserPartition {
 ///
 /// Holds the user's partition, so that a handle alone finds its item without an index. Its text is
 /// 38 characters of base64url.
-#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SessionHandle([u8; Self::LEN]);
 
 impl SessionHandle {
@@ -93,6 +93,12 @@ impl SessionHandle {
 impl fmt::Display for SessionHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl Serialize for SessionHandle {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -1,11 +1,16 @@
 //! What a session is and what may happen to it. No I/O, no clock, no randomness, no JWT, no HTTP.
 
+pub mod claims;
 pub mod ids;
 pub mod refresh;
 pub mod session;
 pub mod time;
 
+pub use claims::{ArrayClaim, BooleanClaim, ClaimValidator, InvalidClaim, PrimitiveClaim};
 pub use ids::{Generation, KeyId, SessionHandle, TenantId, UserId};
 pub use refresh::{Decision, RefreshPolicy, RefreshState, decide};
-pub use session::{DeviceContext, NewSession, Revocation, Session};
+pub use session::{
+    Authentication, DeviceContext, NewSession, PayloadSize, Revocation, Session,
+    SessionInformation, SessionsOf,
+};
 pub use time::{Clock, Timestamp};

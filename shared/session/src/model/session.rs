@@ -24,12 +24,159 @@ pub struct Session {
     pub refresh: RefreshState,
     /// Custom claims, copied into every access token.
     pub access_token_payload: Map<String, Value>,
+    /// What is known of the size of the claims.
+    pub payload_size: PayloadSize,
     /// Data the application keeps with the session; never leaves the server.
     pub session_data: Map<String, Value>,
     /// Who refreshed last.
     pub last_used_by: DeviceContext,
     /// Why it was ended; set exactly when `refresh.revoked_at` is.
     pub revocation: Option<Revocation>,
+}
+
+impl Session {
+    /// Whether the session has neither ended nor been ended at `now`: what every write demands.
+    #[must_use]
+    pub fn is_alive(&self, now: Timestamp) -> bool {
+        self.refresh.revoked_at.is_none() && self.refresh.ends_at() > now
+    }
+
+    /// When its tokens were renewed last: at the last rotation, else at creation.
+    #[must_use]
+    pub fn last_refreshed_at(&self) -> Timestamp {
+        self.refresh.rotated_at.unwrap_or(self.created_at)
+    }
+}
+
+/// How much room a session's claims take in its tokens, and how often they changed.
+///
+/// The bound lets a merge see in its one write whether the claims still fit; the count lets one that
+/// has measured exactly notice that somebody else was faster.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct PayloadSize {
+    /// Bytes of the front token's JSON at most; `None` if nobody has measured yet.
+    pub bound: Option<u64>,
+    /// How many merges there were.
+    pub version: u64,
+}
+
+/// Which sessions of a user are meant: all of them, unless narrowed.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionsOf<'a> {
+    /// The user.
+    pub user_id: &'a UserId,
+    /// Only those of this tenant.
+    pub tenant_id: Option<&'a TenantId>,
+    /// All but this one.
+    pub except: Option<&'a SessionHandle>,
+}
+
+impl<'a> SessionsOf<'a> {
+    /// All sessions of the user, in every tenant.
+    #[must_use]
+    pub const fn user(user_id: &'a UserId) -> Self {
+        Self { user_id, tenant_id: None, except: None }
+    }
+
+    /// Only those of this tenant.
+    #[must_use]
+    pub const fn in_tenant(self, tenant_id: &'a TenantId) -> Self {
+        Self { tenant_id: Some(tenant_id), ..self }
+    }
+
+    /// All but this one: for "sign out everywhere else".
+    #[must_use]
+    pub const fn except(self, handle: &'a SessionHandle) -> Self {
+        Self { except: Some(handle), ..self }
+    }
+}
+
+impl<'a> From<&'a UserId> for SessionsOf<'a> {
+    fn from(user_id: &'a UserId) -> Self {
+        Self::user(user_id)
+    }
+}
+
+/// What may be told of a session (contract §6.1), to its user or to an administrator: the list of
+/// devices somebody is signed in on consists of these. Serialises to the names of the contract.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionInformation {
+    /// Its public name.
+    #[serde(rename = "sessionHandle")]
+    pub handle: SessionHandle,
+    /// Whom it signs in.
+    pub user_id: UserId,
+    /// The login method's own id of the user.
+    pub recipe_user_id: UserId,
+    /// Its tenant.
+    pub tenant_id: TenantId,
+    /// When it was created; milliseconds when serialised.
+    #[serde(rename = "timeCreated")]
+    pub created_at: Timestamp,
+    /// When it ends unless it is refreshed; milliseconds when serialised.
+    #[serde(rename = "expiry")]
+    pub expires_at: Timestamp,
+    /// When its tokens were renewed last, by sign-in or refresh; milliseconds when serialised.
+    pub last_refreshed_at: Timestamp,
+    /// Who did that.
+    pub last_used_by: DeviceContext,
+    /// What the application keeps with it.
+    #[serde(rename = "sessionDataInDatabase")]
+    pub session_data: Map<String, Value>,
+    /// Its custom claims, as the next refresh will put them into tokens.
+    #[serde(rename = "customClaimsInAccessTokenPayload")]
+    pub access_token_payload: Map<String, Value>,
+}
+
+impl SessionInformation {
+    /// The value of a claim that is stored with its age (contract §6.3); null is a value.
+    #[must_use]
+    pub fn claim_value(&self, key: &str) -> Option<&Value> {
+        super::claims::value_of(&self.access_token_payload, key)
+    }
+}
+
+impl From<Session> for SessionInformation {
+    fn from(session: Session) -> Self {
+        Self {
+            handle: session.handle,
+            created_at: session.created_at,
+            expires_at: session.refresh.ends_at(),
+            last_refreshed_at: session.last_refreshed_at(),
+            user_id: session.user_id,
+            recipe_user_id: session.recipe_user_id,
+            tenant_id: session.tenant_id,
+            last_used_by: session.last_used_by,
+            session_data: session.session_data,
+            access_token_payload: session.access_token_payload,
+        }
+    }
+}
+
+/// How and when a user proved who they are (`auth_time` and `amr` of `OpenID` Connect Core §2).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Authentication {
+    /// When the credentials were checked.
+    pub at: Timestamp,
+    /// By which methods, such as `pwd`, `otp`, `hwk` (RFC 8176 §2).
+    pub methods: Vec<String>,
+}
+
+impl Authentication {
+    /// The claim with the instant, in seconds.
+    pub const AT_CLAIM: &'static str = "auth_time";
+    /// The claim with the methods.
+    pub const METHODS_CLAIM: &'static str = "amr";
+
+    /// The two claims.
+    #[must_use]
+    pub fn into_claims(self) -> Map<String, Value> {
+        Map::from_iter([
+            (Self::AT_CLAIM.to_owned(), self.at.as_secs().into()),
+            (Self::METHODS_CLAIM.to_owned(), self.methods.into()),
+        ])
+    }
 }
 
 /// What an application says when it signs a user in.
@@ -45,6 +192,9 @@ pub struct NewSession {
     pub access_token_payload: Map<String, Value>,
     /// Data to keep with the session.
     pub session_data: Map<String, Value>,
+    /// How and when the user proved who they are, for routes that ask
+    /// ([`super::claims::ClaimValidator::authenticated`]).
+    pub authentication: Option<Authentication>,
 }
 
 impl NewSession {
@@ -57,6 +207,7 @@ impl NewSession {
             tenant_id: TenantId::public(),
             access_token_payload: Map::new(),
             session_data: Map::new(),
+            authentication: None,
         }
     }
 }

@@ -4,32 +4,39 @@ use jsonwebtoken::jwk::JwkSet;
 use rand_core::CryptoRng;
 
 use super::keys::SigningKeys;
-use super::{IssuedTokens, SessionEvent, Sessions};
+use super::{ClaimSubject, IssuedTokens, SessionEvent, Sessions, limits};
 use crate::error::SessionError;
 use crate::model::{
-    DeviceContext, KeyId, NewSession, RefreshState, Session, SessionHandle, Timestamp,
+    Authentication, DeviceContext, KeyId, NewSession, PayloadSize, RefreshState, Session,
+    SessionHandle, SessionsOf, Timestamp,
 };
 use crate::store::{
-    KeyCreator, PrivateKeyReader, SessionCreator, StoredKeys, StoredMasterKey, StoredSigningKey,
+    KeyCreator, PrivateKeyReader, SessionCreator, SessionLister, SessionRevoker, StoredKeys,
+    StoredMasterKey, StoredSigningKey,
 };
 use crate::token::access::RESERVED_CLAIMS;
+use crate::token::size::longest_front_json;
 use crate::token::{MasterKey, SigningKey};
 
 /// Longest user id, in bytes: it is part of every token.
 const MAX_USER_ID_LEN: usize = 256;
 
-/// Longest cookie that browsers keep, name and value, in bytes (RFC 6265 §6.1).
-const MAX_COOKIE_LEN: usize = 4096;
-
-impl<S: SessionCreator + PrivateKeyReader + KeyCreator> Sessions<S> {
-    /// Records a new session and issues its first tokens: one write.
+impl<S> Sessions<S>
+where
+    S: SessionCreator + SessionLister + SessionRevoker + PrivateKeyReader + KeyCreator,
+{
+    /// Records a new session and issues its first tokens: one write, and with a limit of sessions per
+    /// user one query a page and a delete for each session too many. Needs no request; the caller
+    /// delivers the tokens.
     ///
     /// `with_anti_csrf` says whether an anti-CSRF token goes with them; `rng` names the session.
+    /// Reserved claims are dropped (contract §5.2); registered ones are fetched.
     ///
     /// # Errors
     ///
-    /// [`SessionError::InvalidInput`] if the user id is empty or too long, or the claims would not
-    /// fit into a cookie; nothing is recorded then. Store faults as they are.
+    /// [`SessionError::InvalidInput`] if the user id is empty or too long, or claims and data would not
+    /// fit ([`super::limits`]); nothing is recorded then. Store faults as they are; a session may be
+    /// recorded then, but nobody holds its tokens.
     pub async fn create(
         &self,
         new: NewSession,
@@ -40,41 +47,46 @@ impl<S: SessionCreator + PrivateKeyReader + KeyCreator> Sessions<S> {
     ) -> Result<IssuedTokens, SessionError> {
         let user_id = new.user_id;
         if user_id.as_str().trim() != user_id.as_str() || user_id.as_str().is_empty() {
-            return Err(SessionError::InvalidInput(
+            return Err(SessionError::invalid_input(
                 "the user id must not be empty or begin or end with white space",
             ));
         }
         if user_id.as_str().len() > MAX_USER_ID_LEN {
-            return Err(SessionError::InvalidInput("the user id is longer than 256 bytes"));
+            return Err(SessionError::invalid_input("the user id is longer than 256 bytes"));
         }
-        let handle = SessionHandle::random(&self.config.app_id, &user_id, rng);
-        let mut access_token_payload = new.access_token_payload;
-        access_token_payload.retain(|name, _| !RESERVED_CLAIMS.contains(&name.as_str()));
-        access_token_payload.insert("iss".to_owned(), self.config.issuer().into());
-        let session = Session {
-            handle,
+        let mut payload = new.access_token_payload;
+        payload.retain(|name, _| !RESERVED_CLAIMS.contains(&name.as_str()));
+        payload.insert("iss".to_owned(), self.config.issuer().into());
+        payload.extend(new.authentication.map(Authentication::into_claims).unwrap_or_default());
+        let mut subject = ClaimSubject {
             recipe_user_id: new.recipe_user_id.unwrap_or_else(|| user_id.clone()),
             user_id,
             tenant_id: new.tenant_id,
+            payload,
+        };
+        self.fetch_claims(&mut subject, now).await?;
+        let ClaimSubject { user_id, recipe_user_id, tenant_id, payload } = subject;
+        let mut session = Session {
+            handle: SessionHandle::random(&self.config.app_id, &user_id, rng),
+            user_id,
+            recipe_user_id,
+            tenant_id,
             created_at: now,
             refresh: RefreshState::new(
                 now.plus(self.config.refresh_token_ttl),
                 self.config.absolute_ttl.map(|ttl| now.plus(ttl)),
             ),
-            access_token_payload,
-            session_data: new.session_data,
+            access_token_payload: limits::claims(payload)?,
+            payload_size: PayloadSize::default(),
+            session_data: limits::session_data(new.session_data)?,
             last_used_by: used_by,
             revocation: None,
         };
+        let bytes = longest_front_json(&session);
+        limits::check_front_json(bytes, limits::front_json_limit(&self.config))?;
+        session.payload_size.bound = Some(bytes as u64);
         let keys = self.ensure_keys(now, rng).await?;
         let issued = self.issue(&keys, &session, session.refresh.current, with_anti_csrf, now)?;
-        // The front token is kept as a cookie too, and is the longest of the three.
-        if issued.front.len().max(issued.access.token.len()) + "sFrontToken=".len() > MAX_COOKIE_LEN
-        {
-            return Err(SessionError::InvalidInput(
-                "the claims do not fit into a cookie of 4096 bytes; keep large data in the session data",
-            ));
-        }
         self.store.create_session(&session).await?;
         self.tell(|| SessionEvent::Created {
             handle: session.handle,
@@ -83,6 +95,7 @@ impl<S: SessionCreator + PrivateKeyReader + KeyCreator> Sessions<S> {
             expires_at: session.refresh.ends_at(),
         })
         .await;
+        self.keep_to_limit(SessionsOf::user(&session.user_id), now).await?;
         Ok(issued)
     }
 }

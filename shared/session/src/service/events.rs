@@ -62,6 +62,8 @@ pub enum RevocationCause {
     ByHandle,
     /// The application named the user.
     ByUser,
+    /// A newer session of the user took its place, because their number is limited.
+    OverLimit,
 }
 
 /// What telling a listener comes to.

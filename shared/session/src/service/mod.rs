@@ -1,23 +1,29 @@
-//! Use cases: create, verify, refresh, revoke. The only place that sequences model, tokens and store.
+//! Use cases: create, verify, refresh, look after, revoke. The only place that sequences model, tokens and store.
 //!
 //! Each is bounded by exactly the capabilities it needs: a binary that only verifies cannot write.
 
+pub(crate) mod claims;
 mod create;
 mod events;
+mod jwt;
 mod keys;
+pub mod limits;
+mod manage;
 mod refresh;
-mod verify;
+pub(crate) mod verify;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::claims::{BoxError, ClaimSubject, FetchedClaim};
 pub use self::events::{Listener, RevocationCause, SessionEvent, Told};
+pub use self::jwt::NewJwt;
 pub use self::keys::{KeyRing, SigningKeys};
 pub use self::refresh::{AntiCsrfProof, RefreshOutcome, Refreshed};
+pub use self::verify::DatabaseCheck;
 use crate::config::SessionConfig;
 use crate::error::SessionError;
-use crate::model::{Generation, Session, SessionHandle, Timestamp, UserId};
-use crate::store::{SessionRevoker, UserRevoker};
+use crate::model::{ClaimValidator, Generation, Session, SessionHandle, Timestamp};
 use crate::token::access::{AccessTokenInput, MintedAccessToken};
 use crate::token::{RefreshToken, front_token};
 
@@ -30,6 +36,8 @@ pub struct Sessions<S> {
     store: S,
     keys: KeyRing,
     listeners: Vec<Arc<dyn Listener>>,
+    claims: Vec<FetchedClaim>,
+    validators: Vec<ClaimValidator>,
 }
 
 /// Tokens issued together, ready to be attached to a response.
@@ -52,7 +60,14 @@ pub struct IssuedTokens {
 impl<S> Sessions<S> {
     /// A service with these settings over that store; loads nothing yet.
     pub fn new(config: SessionConfig, store: S) -> Self {
-        Self { config, store, keys: KeyRing::default(), listeners: Vec::new() }
+        Self {
+            config,
+            store,
+            keys: KeyRing::default(),
+            listeners: Vec::new(),
+            claims: Vec::new(),
+            validators: Vec::new(),
+        }
     }
 
     /// Adds one who is told what happens to sessions.
@@ -103,58 +118,6 @@ impl<S> Sessions<S> {
             .map_err(|error| SessionError::Internal(Box::new(error)))?;
         let front = front_token(&session.user_id, access.expires_at, &access.payload);
         Ok(IssuedTokens { handle, access, refresh, refresh_expires_at, front, anti_csrf })
-    }
-}
-
-impl<S: SessionRevoker> Sessions<S> {
-    /// Ends a session by deleting it; whether there was one.
-    ///
-    /// Once this returned, no refresh of the session succeeds: every later write demands that the item
-    /// exists.
-    ///
-    /// # Errors
-    ///
-    /// [`SessionError::Unavailable`] if the store cannot answer: the session may still live.
-    pub async fn revoke(&self, handle: &SessionHandle) -> Result<bool, SessionError> {
-        self.end(handle, None, RevocationCause::ByHandle).await
-    }
-
-    /// As [`Self::revoke`], for a session whose user is signing out.
-    pub(crate) async fn sign_out(
-        &self,
-        handle: &SessionHandle,
-        user_id: &UserId,
-    ) -> Result<bool, SessionError> {
-        self.end(handle, Some(user_id), RevocationCause::SignedOut).await
-    }
-
-    async fn end(
-        &self,
-        handle: &SessionHandle,
-        user_id: Option<&UserId>,
-        cause: RevocationCause,
-    ) -> Result<bool, SessionError> {
-        let was_there = self.store.delete_session(handle).await?;
-        if was_there {
-            self.tell_revoked(&[*handle], user_id, cause).await;
-        }
-        Ok(was_there)
-    }
-}
-
-impl<S: UserRevoker> Sessions<S> {
-    /// Ends every session of a user: one query a page and batched deletes; the handles it ended.
-    ///
-    /// Covers all sessions whose creation was acknowledged before the call. Access tokens that are out
-    /// work until they expire.
-    ///
-    /// # Errors
-    ///
-    /// [`SessionError::Unavailable`] if some sessions may still live; repeating the call is safe.
-    pub async fn revoke_all(&self, user_id: &UserId) -> Result<Vec<SessionHandle>, SessionError> {
-        let ended = self.store.delete_sessions_of(&self.config.app_id, user_id).await?;
-        self.tell_revoked(&ended, Some(user_id), RevocationCause::ByUser).await;
-        Ok(ended)
     }
 }
 

@@ -61,6 +61,22 @@ impl RefreshOutcome {
     }
 }
 
+impl<S: PrivateKeyReader> Sessions<S> {
+    /// The keys that tell whether a token of our form is authentic.
+    ///
+    /// A table without keys is a fault like a table that does not answer: it may be the wrong table, or
+    /// an emptied one, and that must not end anything on the client.
+    pub(super) async fn minting_keys(
+        &self,
+        now: Timestamp,
+    ) -> Result<Arc<SigningKeys>, SessionError> {
+        let keys = self.keys.signing(&self.store, now).await?;
+        keys.ok_or_else(|| {
+            SessionError::Internal("there are no keys to check the token with".into())
+        })
+    }
+}
+
 impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
     /// Exchanges a refresh token for a pair, by the rule of [`crate::model::refresh`].
     ///
@@ -129,17 +145,6 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
             }
         }
         Ok(newest.map(|(_, token)| token))
-    }
-
-    /// The keys that tell whether a token of our form is authentic.
-    ///
-    /// A table without keys is a fault like a table that does not answer: it may be the wrong table, or
-    /// an emptied one, and that must not end anything on the client.
-    async fn minting_keys(&self, now: Timestamp) -> Result<Arc<SigningKeys>, SessionError> {
-        let keys = self.keys.signing(&self.store, now).await?;
-        keys.ok_or_else(|| {
-            SessionError::Internal("there are no keys to check the token with".into())
-        })
     }
 
     /// Tries the usual case; if its condition fails, decides on the session that was found.

@@ -11,13 +11,14 @@ mod keys;
 use std::future::Future;
 
 use jsonwebtoken::jwk::JwkSet;
+use serde_json::{Map, Value};
 
 pub use self::dynamodb::{DynamoDb, ReadOnly};
 pub use self::error::StoreError;
 pub use self::keys::{StoredKeys, StoredMasterKey, StoredSigningKey};
 use crate::model::{
     DeviceContext, Generation, RefreshPolicy, RefreshState, Revocation, Session, SessionHandle,
-    Timestamp, UserId,
+    SessionsOf, Timestamp,
 };
 
 /// What became of a conditional write.
@@ -57,6 +58,47 @@ pub struct Transition<'a> {
     pub used_by: &'a DeviceContext,
 }
 
+/// A change of single claims of a session's access token payload.
+#[derive(Clone, Copy, Debug)]
+pub struct PayloadMerge<'a> {
+    /// The session.
+    pub handle: &'a SessionHandle,
+    /// The new value of each claim; null removes it. All others stay as they are.
+    pub patch: &'a Map<String, Value>,
+    /// How it is known that the result fits into tokens.
+    pub room: PayloadRoom,
+    /// The request's instant.
+    pub now: Timestamp,
+}
+
+/// How a merge knows that its result fits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PayloadRoom {
+    /// The recorded bound leaves room: applied if it is at most `limit` less `added`.
+    Bounded {
+        /// Bytes the patch adds at most.
+        added: u64,
+        /// Bytes there may be.
+        limit: u64,
+    },
+    /// The result was measured: applied if no other merge came in between.
+    Measured {
+        /// Bytes of the result.
+        bytes: u64,
+        /// The count of merges that was seen.
+        seen_version: u64,
+    },
+}
+
+/// A part of a user's sessions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SessionPage {
+    /// The sessions, tombstones and expired ones included.
+    pub sessions: Vec<Session>,
+    /// Where the next part begins; `None` if this was the last.
+    pub next: Option<SessionHandle>,
+}
+
 /// Reads a session.
 pub trait SessionReader {
     /// The session, tombstones and expired ones included.
@@ -70,6 +112,22 @@ pub trait SessionReader {
     ) -> impl Future<Output = Result<Option<Session>, StoreError>> + Send;
 }
 
+/// Reads the sessions of a user.
+pub trait SessionLister {
+    /// The sessions after `after`, up to a page; strongly consistent, so that none is missing whose
+    /// creation was acknowledged before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the table cannot answer or an item cannot be understood.
+    fn sessions_page(
+        &self,
+        app_id: &str,
+        which: SessionsOf<'_>,
+        after: Option<&SessionHandle>,
+    ) -> impl Future<Output = Result<SessionPage, StoreError>> + Send;
+}
+
 /// Records a new session.
 pub trait SessionCreator {
     /// Puts the session if its handle is free. Repeating the call with the same session is harmless.
@@ -81,6 +139,32 @@ pub trait SessionCreator {
         &self,
         session: &Session,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Records what an application changes in a session.
+pub trait SessionUpdater {
+    /// Replaces the session data, if the session is alive. Repeating the call is harmless.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the outcome is not known.
+    fn replace_session_data(
+        &self,
+        handle: &SessionHandle,
+        data: &Map<String, Value>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Written, StoreError>> + Send;
+
+    /// Changes single claims, each on its own, if the session is alive and the result fits: whatever
+    /// others merge at the same time is kept. Repeating the call is harmless.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the outcome is not known.
+    fn merge_access_token_payload(
+        &self,
+        merge: PayloadMerge<'_>,
+    ) -> impl Future<Output = Result<Written, StoreError>> + Send;
 }
 
 /// Records what a refresh decided.
@@ -131,9 +215,9 @@ pub trait SessionRevoker {
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
-/// Removes all sessions of a user.
+/// Removes sessions of a user.
 pub trait UserRevoker {
-    /// Deletes every session of the user that was recorded before the call; those it deleted.
+    /// Deletes every such session that was recorded before the call; those it deleted.
     ///
     /// A session that is recorded meanwhile may or may not be among them.
     ///
@@ -143,7 +227,7 @@ pub trait UserRevoker {
     fn delete_sessions_of(
         &self,
         app_id: &str,
-        user_id: &UserId,
+        which: SessionsOf<'_>,
     ) -> impl Future<Output = Result<Vec<SessionHandle>, StoreError>> + Send;
 }
 

@@ -123,8 +123,57 @@ struct MintedHeader<'a> {
     alg: &'static str,
     typ: &'static str,
     kid: &'a str,
-    version: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'static str>,
 }
+
+/// Longest `kid` that we give: `s-` and a UUID.
+const MINTED_KEY_ID_LEN: usize = 38;
+
+/// Bytes of the header of an access token at most.
+pub(super) const fn header_len(algorithm: SigningAlgorithm) -> usize {
+    r#"{"alg":"","typ":"JWT","kid":"","version":"5"}"#.len()
+        + algorithm.name().len()
+        + MINTED_KEY_ID_LEN
+}
+
+/// Signs a JWT with that payload; only session tokens have a version.
+fn sign(
+    key: &SigningKey,
+    version: Option<&'static str>,
+    payload: &Map<String, Value>,
+) -> Result<String, SigningFailed> {
+    let header = MintedHeader {
+        alg: key.signing_algorithm().name(),
+        typ: "JWT",
+        kid: key.key_id().as_str(),
+        version,
+    };
+    let encode = |json: Result<Vec<u8>, _>| json.map(|json| URL_SAFE_NO_PAD.encode(json));
+    let (Ok(header), Ok(claims)) =
+        (encode(serde_json::to_vec(&header)), encode(serde_json::to_vec(payload)))
+    else {
+        return Err(SigningFailed);
+    };
+    let message = format!("{header}.{claims}");
+    let signature = key.try_sign(message.as_bytes()).map_err(|_| SigningFailed)?;
+    Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+}
+
+/// Signs a JWT that is no session token (contract §5.9): any claims but those of
+/// [`SESSION_CLAIMS`], which would make it one.
+///
+/// # Errors
+///
+/// [`SigningFailed`] as for access tokens.
+pub fn sign_jwt(key: &SigningKey, payload: &Map<String, Value>) -> Result<String, SigningFailed> {
+    sign(key, None, payload)
+}
+
+/// The reserved names that only session tokens have. Every version of them has a handle and a hash, so
+/// a JWT without these is none, whatever else it says (contract §5.4).
+pub const SESSION_CLAIMS: [&str; 4] =
+    ["sessionHandle", "refreshTokenHash1", "parentRefreshTokenHash1", "antiCsrfToken"];
 
 /// The signing key refused to sign.
 #[derive(Debug, thiserror::Error)]
@@ -143,27 +192,28 @@ impl AccessTokenInput<'_> {
         now: Timestamp,
         ttl: Duration,
     ) -> Result<MintedAccessToken, SigningFailed> {
-        let expires_at = Timestamp::from_secs(now.plus(ttl).as_secs());
+        self.sign_until(key, now, now.plus(ttl))
+    }
+
+    /// Signs a token that is valid from `now` until `expires_at`, both floored to whole seconds.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::sign`].
+    pub fn sign_until(
+        &self,
+        key: &SigningKey,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<MintedAccessToken, SigningFailed> {
+        let expires_at = Timestamp::from_secs(expires_at.as_secs());
         let payload = self.payload(now, expires_at);
-        let header = MintedHeader {
-            alg: key.signing_algorithm().name(),
-            typ: "JWT",
-            kid: key.key_id().as_str(),
-            version: VERSION,
-        };
-        let encode = |json: Result<Vec<u8>, _>| json.map(|json| URL_SAFE_NO_PAD.encode(json));
-        let (Ok(header), Ok(claims)) =
-            (encode(serde_json::to_vec(&header)), encode(serde_json::to_vec(&payload)))
-        else {
-            return Err(SigningFailed);
-        };
-        let message = format!("{header}.{claims}");
-        let signature = key.try_sign(message.as_bytes()).map_err(|_| SigningFailed)?;
-        let token = format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature));
+        let token = sign(key, Some(VERSION), &payload)?;
         Ok(MintedAccessToken { token, payload, expires_at })
     }
 
-    fn payload(&self, now: Timestamp, expires_at: Timestamp) -> Map<String, Value> {
+    /// The complete payload: custom claims, then those of the session.
+    pub(super) fn payload(&self, now: Timestamp, expires_at: Timestamp) -> Map<String, Value> {
         let mut payload = self.custom.clone();
         for name in RESERVED_CLAIMS {
             payload.remove(name);

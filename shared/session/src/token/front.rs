@@ -24,10 +24,19 @@ pub fn front_token(
     access_expires_at: Timestamp,
     payload: &Map<String, Value>,
 ) -> String {
+    STANDARD.encode(front_json(user_id, access_expires_at, payload))
+}
+
+/// The JSON in a front token.
+pub(super) fn front_json(
+    user_id: &UserId,
+    access_expires_at: Timestamp,
+    payload: &Map<String, Value>,
+) -> Vec<u8> {
     let token =
         FrontToken { uid: user_id.as_str(), ate: access_expires_at.as_secs() * 1000, up: payload };
     // A map with text keys always serialises.
-    STANDARD.encode(serde_json::to_vec(&token).unwrap_or_default())
+    serde_json::to_vec(&token).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -67,6 +67,23 @@ impl MasterKey {
         }
         hmac::Key::new(hmac::HMAC_SHA256, bytes.as_slice())
     }
+
+    fn mint(
+        &self,
+        handle: &SessionHandle,
+        generation: Generation,
+        with_anti_csrf: bool,
+    ) -> RefreshToken {
+        let flags = if with_anti_csrf { FLAG_ANTI_CSRF } else { 0 };
+        let mut bytes = Vec::with_capacity(TOKEN_LEN);
+        bytes.push(VERSION << 4 | flags);
+        bytes.push(self.id);
+        bytes.extend_from_slice(handle.as_bytes());
+        bytes.extend_from_slice(&generation.number().to_be_bytes());
+        let mac = hmac::sign(&self.session_key(handle), &bytes);
+        bytes.extend_from_slice(mac.as_ref());
+        RefreshToken(Zeroizing::new(URL_SAFE_NO_PAD.encode(&bytes)))
+    }
 }
 
 impl fmt::Debug for MasterKey {
@@ -101,15 +118,20 @@ impl MasterKeys {
         generation: Generation,
         with_anti_csrf: bool,
     ) -> RefreshToken {
-        let flags = if with_anti_csrf { FLAG_ANTI_CSRF } else { 0 };
-        let mut bytes = Vec::with_capacity(TOKEN_LEN);
-        bytes.push(VERSION << 4 | flags);
-        bytes.push(self.minting.id);
-        bytes.extend_from_slice(handle.as_bytes());
-        bytes.extend_from_slice(&generation.number().to_be_bytes());
-        let mac = hmac::sign(&self.minting.session_key(handle), &bytes);
-        bytes.extend_from_slice(mac.as_ref());
-        RefreshToken(Zeroizing::new(URL_SAFE_NO_PAD.encode(&bytes)))
+        self.minting.mint(handle, generation, with_anti_csrf)
+    }
+
+    /// Whether `hash` is that of the refresh token of this generation, under any master key.
+    #[must_use]
+    pub fn is_hash_of(
+        &self,
+        hash: &str,
+        handle: &SessionHandle,
+        generation: Generation,
+        with_anti_csrf: bool,
+    ) -> bool {
+        let mut keys = std::iter::once(&self.minting).chain(&self.accepted);
+        keys.any(|key| key.mint(handle, generation, with_anti_csrf).hash() == hash)
     }
 
     /// The anti-CSRF token of one generation, in the form of a UUID (contract §4.5).

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::model::{
-    DeviceContext, Generation, RefreshState, Revocation, Session, SessionHandle, TenantId,
-    Timestamp, UserId,
+    DeviceContext, Generation, PayloadSize, RefreshState, Revocation, Session, SessionHandle,
+    TenantId, Timestamp, UserId,
 };
 use crate::store::StoreError;
 
@@ -44,6 +44,11 @@ struct SessionItem {
     rotated_at: u64,
     served_at: u64,
     access_token_payload: Map<String, Value>,
+    /// Absent on items of the first versions; the count also before the first merge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payload_bytes: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payload_version: Option<u64>,
     session_data: Map<String, Value>,
     last_used_by: DeviceContext,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,6 +90,8 @@ pub(super) fn from_session(session: &Session) -> Result<Item, StoreError> {
         rotated_at: millis(refresh.rotated_at),
         served_at: millis(refresh.served_at),
         access_token_payload: session.access_token_payload.clone(),
+        payload_bytes: session.payload_size.bound,
+        payload_version: Some(session.payload_size.version).filter(|version| *version != 0),
         session_data: session.session_data.clone(),
         last_used_by: session.last_used_by.clone(),
         revoked_at: refresh.revoked_at.map(Timestamp::as_millis),
@@ -126,18 +133,22 @@ pub(super) fn to_session(handle: &SessionHandle, item: Item) -> Result<Session, 
             revoked_at: item.revoked_at.map(Timestamp::from_millis),
         },
         access_token_payload: item.access_token_payload,
+        payload_size: PayloadSize {
+            bound: item.payload_bytes,
+            version: item.payload_version.unwrap_or_default(),
+        },
         session_data: item.session_data,
         last_used_by: item.last_used_by,
         revocation: item.revocation,
     })
 }
 
-/// The evidence as the tombstone's attribute.
-pub(super) fn from_revocation(
+/// Evidence, claims and data as attributes.
+pub(super) fn value(
     handle: &SessionHandle,
-    revocation: &Revocation,
+    value: &impl Serialize,
 ) -> Result<AttributeValue, StoreError> {
-    serde_dynamo::to_attribute_value(revocation).map_err(|error| inconsistent(handle, &error))
+    serde_dynamo::to_attribute_value(value).map_err(|error| inconsistent(handle, &error))
 }
 
 /// 0 for none.

@@ -7,6 +7,7 @@
 mod item;
 mod keys;
 mod read_only;
+mod update;
 mod user;
 
 use aws_sdk_dynamodb::Client;
@@ -173,7 +174,7 @@ impl SessionRefresher for DynamoDb {
         revocation: &Revocation,
         now: Timestamp,
     ) -> Result<Written, StoreError> {
-        let evidence = item::from_revocation(&seen.handle, revocation)?;
+        let evidence = item::value(&seen.handle, revocation)?;
         let result = self
             .update(&seen.handle)
             .update_expression("SET revoked_at = :now, revocation = :evidence")

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
 
 use super::{DynamoDb, item};
 use crate::model::ids::UserPartition;
-use crate::model::{SessionHandle, UserId};
-use crate::store::{StoreError, UserRevoker};
+use crate::model::{SessionHandle, SessionsOf};
+use crate::store::{SessionLister, SessionPage, StoreError, UserRevoker};
 
 /// Deletes in one batch at most (`DynamoDB` quota).
 const BATCH: usize = 25;
@@ -21,42 +23,82 @@ impl UserRevoker for DynamoDb {
     async fn delete_sessions_of(
         &self,
         app_id: &str,
-        user_id: &UserId,
+        which: SessionsOf<'_>,
     ) -> Result<Vec<SessionHandle>, StoreError> {
-        let partition = UserPartition::of(app_id, user_id).to_string();
         let mut ended = Vec::new();
         let mut after = None;
         loop {
-            let page = self
-                .client
-                .query()
-                .table_name(&self.sessions)
-                .consistent_read(true)
-                .projection_expression("sk")
-                .key_condition_expression("pk = :pk")
-                // Two users could share a partition; neither ends the other's sessions.
-                .filter_expression("user_id = :user_id")
-                .expression_attribute_values(":pk", AttributeValue::S(partition.clone()))
-                .expression_attribute_values(":user_id", AttributeValue::S(user_id.to_string()))
-                .set_exclusive_start_key(after)
-                .send()
-                .await
-                .map_err(|error| StoreError::from_sdk("Query", error))?;
-            let keys = page.items().iter().filter_map(|found| found.get("sk")?.as_s().ok());
-            let handles: Vec<SessionHandle> = keys.filter_map(|sk| sk.parse().ok()).collect();
+            let page = self.query(app_id, which, after.as_ref()).projection_expression("sk");
+            let page = page.send().await.map_err(|error| StoreError::from_sdk("Query", error))?;
+            let handles = page.items().iter().filter_map(handle_of);
+            let handles: Vec<_> = handles.filter(|found| Some(found) != which.except).collect();
             for batch in handles.chunks(BATCH) {
                 self.delete_batch(batch).await?;
             }
             ended.extend(handles);
-            match page.last_evaluated_key {
-                Some(key) => after = Some(key),
-                None => return Ok(ended),
+            after = next(&page);
+            if after.is_none() {
+                return Ok(ended);
             }
         }
     }
 }
 
+impl SessionLister for DynamoDb {
+    async fn sessions_page(
+        &self,
+        app_id: &str,
+        which: SessionsOf<'_>,
+        after: Option<&SessionHandle>,
+    ) -> Result<SessionPage, StoreError> {
+        let page = self.query(app_id, which, after).send().await;
+        let page = page.map_err(|error| StoreError::from_sdk("Query", error))?;
+        let next = next(&page);
+        let found = page.items.unwrap_or_default().into_iter();
+        let found = found.filter_map(|item| handle_of(&item).map(|handle| (handle, item)));
+        let sessions = found
+            .filter(|(handle, _)| Some(handle) != which.except)
+            .map(|(handle, item)| item::to_session(&handle, item))
+            .collect::<Result<_, _>>()?;
+        Ok(SessionPage { sessions, next })
+    }
+}
+
+fn handle_of(item: &item::Item) -> Option<SessionHandle> {
+    item.get("sk")?.as_s().ok()?.parse().ok()
+}
+
+/// Where the page after this one begins.
+fn next(page: &QueryOutput) -> Option<SessionHandle> {
+    page.last_evaluated_key().and_then(handle_of)
+}
+
 impl DynamoDb {
+    /// A page of the user's partition. The filter spares another user who shares it.
+    fn query(
+        &self,
+        app_id: &str,
+        which: SessionsOf<'_>,
+        after: Option<&SessionHandle>,
+    ) -> QueryFluentBuilder {
+        let text = |text: &dyn ToString| AttributeValue::S(text.to_string());
+        let query = self
+            .client
+            .query()
+            .table_name(&self.sessions)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(&UserPartition::of(app_id, which.user_id)))
+            .expression_attribute_values(":user_id", text(which.user_id))
+            .set_exclusive_start_key(after.map(item::key));
+        match which.tenant_id {
+            None => query.filter_expression("user_id = :user_id"),
+            Some(tenant_id) => query
+                .filter_expression("user_id = :user_id AND tenant_id = :tenant_id")
+                .expression_attribute_values(":tenant_id", text(tenant_id)),
+        }
+    }
+
     async fn delete_batch(&self, handles: &[SessionHandle]) -> Result<(), StoreError> {
         let mut writes = Vec::with_capacity(handles.len());
         for handle in handles {

@@ -1,0 +1,279 @@
+//! Looking after sessions by their handles and by their users: list, read, change, end
+//! (contract §6.1).
+
+use serde_json::{Map, Value};
+
+use super::{RevocationCause, Sessions, limits};
+use crate::error::SessionError;
+use crate::model::{Session, SessionHandle, SessionInformation, SessionsOf, Timestamp, UserId};
+use crate::store::{
+    PayloadMerge, PayloadRoom, SessionLister, SessionReader, SessionRevoker, SessionUpdater,
+    UserRevoker, Written,
+};
+use crate::token::size::longest_front_json;
+
+/// How often a merge that has to measure may be overtaken by other merges of the session before the
+/// caller is asked to come again.
+const MAX_ROUNDS: usize = 8;
+
+impl<S: SessionReader> Sessions<S> {
+    /// What is known of a session; `None` if there is none, or it is over. One read.
+    ///
+    /// # Errors
+    ///
+    /// Store faults as they are.
+    pub async fn information(
+        &self,
+        handle: &SessionHandle,
+        now: Timestamp,
+    ) -> Result<Option<SessionInformation>, SessionError> {
+        Ok(self.alive(handle, now).await?.map(SessionInformation::from))
+    }
+
+    /// The session, unless it is over.
+    pub(crate) async fn alive(
+        &self,
+        handle: &SessionHandle,
+        now: Timestamp,
+    ) -> Result<Option<Session>, SessionError> {
+        let session = self.store.session(handle).await?;
+        Ok(session.filter(|session| session.is_alive(now)))
+    }
+}
+
+impl<S: SessionLister> Sessions<S> {
+    /// The sessions of a user that are alive, those used last first: one query a page.
+    ///
+    /// # Errors
+    ///
+    /// Store faults as they are.
+    pub async fn sessions_of(
+        &self,
+        which: impl Into<SessionsOf<'_>>,
+        now: Timestamp,
+    ) -> Result<Vec<SessionInformation>, SessionError> {
+        let sessions = self.all_alive(which.into(), now).await?;
+        Ok(sessions.into_iter().map(SessionInformation::from).collect())
+    }
+
+    /// The handles of the sessions of a user that are alive, those used last first: one query a page.
+    ///
+    /// # Errors
+    ///
+    /// Store faults as they are.
+    pub async fn handles_of(
+        &self,
+        which: impl Into<SessionsOf<'_>>,
+        now: Timestamp,
+    ) -> Result<Vec<SessionHandle>, SessionError> {
+        let sessions = self.all_alive(which.into(), now).await?;
+        Ok(sessions.into_iter().map(|session| session.handle).collect())
+    }
+
+    /// Whoever asks at whichever time gets the same order.
+    async fn all_alive(
+        &self,
+        which: SessionsOf<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, SessionError> {
+        let mut alive = Vec::new();
+        let mut after = None;
+        loop {
+            let app_id = &self.config.app_id;
+            let page = self.store.sessions_page(app_id, which, after.as_ref()).await?;
+            alive.extend(page.sessions.into_iter().filter(|session| session.is_alive(now)));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        alive.sort_by_key(|session| {
+            std::cmp::Reverse((session.last_refreshed_at(), session.handle))
+        });
+        Ok(alive)
+    }
+}
+
+impl<S: SessionLister + SessionRevoker> Sessions<S> {
+    /// Ends those sessions of a user that were refreshed longest ago, until as many are left as may be.
+    ///
+    /// The order is total and the new session is in it like any other, so that sign-ins that race end
+    /// the same ones.
+    pub(super) async fn keep_to_limit(
+        &self,
+        which: SessionsOf<'_>,
+        now: Timestamp,
+    ) -> Result<(), SessionError> {
+        let Some(limit) = self.config.session_limit else {
+            return Ok(());
+        };
+        let handles = self.handles_of(which, now).await?;
+        for handle in handles.get(limit.into()..).unwrap_or_default() {
+            self.end(handle, Some(which.user_id), RevocationCause::OverLimit).await?;
+        }
+        Ok(())
+    }
+}
+
+impl<S: SessionRevoker> Sessions<S> {
+    /// Ends a session by deleting it; whether there was one.
+    ///
+    /// Once this returned, no refresh of the session succeeds: every later write demands that the item
+    /// exists.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Unavailable`] if the store cannot answer: the session may still live.
+    pub async fn revoke(&self, handle: &SessionHandle) -> Result<bool, SessionError> {
+        self.end(handle, None, RevocationCause::ByHandle).await
+    }
+
+    /// Ends several sessions, of whichever users; those that there were. One delete each.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Unavailable`] if some may still live; repeating the call is safe.
+    pub async fn revoke_many(
+        &self,
+        handles: &[SessionHandle],
+    ) -> Result<Vec<SessionHandle>, SessionError> {
+        let mut ended = Vec::new();
+        for handle in handles {
+            if self.revoke(handle).await? {
+                ended.push(*handle);
+            }
+        }
+        Ok(ended)
+    }
+
+    /// As [`Self::revoke`], for a session whose user is signing out.
+    pub(crate) async fn sign_out(
+        &self,
+        handle: &SessionHandle,
+        user_id: &UserId,
+    ) -> Result<bool, SessionError> {
+        self.end(handle, Some(user_id), RevocationCause::SignedOut).await
+    }
+
+    async fn end(
+        &self,
+        handle: &SessionHandle,
+        user_id: Option<&UserId>,
+        cause: RevocationCause,
+    ) -> Result<bool, SessionError> {
+        let was_there = self.store.delete_session(handle).await?;
+        if was_there {
+            self.tell_revoked(&[*handle], user_id, cause).await;
+        }
+        Ok(was_there)
+    }
+}
+
+impl<S: UserRevoker> Sessions<S> {
+    /// Ends the sessions of a user, all or as narrowed: one query a page and batched deletes; the
+    /// handles it ended.
+    ///
+    /// Covers all sessions whose creation was acknowledged before the call. Access tokens that are out
+    /// work until they expire.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Unavailable`] if some sessions may still live; repeating the call is safe.
+    pub async fn revoke_all(
+        &self,
+        which: impl Into<SessionsOf<'_>>,
+    ) -> Result<Vec<SessionHandle>, SessionError> {
+        let which = which.into();
+        let ended = self.store.delete_sessions_of(&self.config.app_id, which).await?;
+        self.tell_revoked(&ended, Some(which.user_id), RevocationCause::ByUser).await;
+        Ok(ended)
+    }
+}
+
+impl<S: SessionUpdater> Sessions<S> {
+    /// Replaces the data kept with a session; whether there was such a session. One write, the last
+    /// writer wins.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::InvalidInput`] if the table cannot keep the data ([`limits`]); nothing is
+    /// written then. Store faults as they are; repeating the call is harmless.
+    pub async fn update_session_data(
+        &self,
+        handle: &SessionHandle,
+        data: Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<bool, SessionError> {
+        let data = limits::session_data(data)?;
+        let written = self.store.replace_session_data(handle, &data, now).await?;
+        Ok(matches!(written, Written::Applied(_)))
+    }
+
+    /// Changes custom claims of a session; whether there was such a session. Null removes a claim.
+    ///
+    /// One write in the usual case. Each claim is changed on its own, so that of several callers at once
+    /// none loses a claim that another set. Clients see the change after their next refresh.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::InvalidInput`] for reserved names and for claims that would not fit into tokens
+    /// ([`limits`]); nothing is written then. [`SessionError::Contended`] if others kept merging while
+    /// this one had to measure. Store faults as they are; repeating the call is harmless.
+    pub async fn merge_into_access_token_payload(
+        &self,
+        handle: &SessionHandle,
+        patch: Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<bool, SessionError> {
+        Ok(self.merge(handle, patch, now).await?.is_some())
+    }
+
+    /// As [`Self::merge_into_access_token_payload`]; the session as it is then.
+    pub(crate) async fn merge(
+        &self,
+        handle: &SessionHandle,
+        patch: Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<Option<Session>, SessionError> {
+        let patch = limits::patch(patch)?;
+        let limit = limits::front_json_limit(&self.config);
+        let added = limits::added_by(&patch);
+        // Whatever is there, the patch alone must fit.
+        limits::check_front_json(added, limit)?;
+        let bounded = PayloadRoom::Bounded { added: added as u64, limit: limit as u64 };
+        let mut room = bounded;
+        for _ in 0..MAX_ROUNDS {
+            let merge = PayloadMerge { handle, patch: &patch, room, now };
+            let seen = match self.store.merge_access_token_payload(merge).await? {
+                Written::Applied(session) => return Ok(Some(session)),
+                Written::Refused(Some(seen)) if seen.is_alive(now) => seen,
+                Written::Refused(_) => return Ok(None),
+            };
+            let known = seen.payload_size.bound.map(|bound| bound.saturating_add(added as u64));
+            room = if known.is_some_and(|bytes| bytes <= limit as u64) {
+                bounded
+            } else {
+                measured(&seen, &patch, limit)?
+            };
+        }
+        Err(SessionError::Contended(*handle))
+    }
+}
+
+/// Measures what a merge results in. Claims that became too large by a change of the settings may
+/// always shrink.
+fn measured(
+    seen: &Session,
+    patch: &Map<String, Value>,
+    limit: usize,
+) -> Result<PayloadRoom, SessionError> {
+    let mut merged = seen.clone();
+    merged.access_token_payload.extend(patch.clone());
+    merged.access_token_payload.retain(|_, value| !value.is_null());
+    let bytes = longest_front_json(&merged);
+    if bytes >= longest_front_json(seen) {
+        limits::check_front_json(bytes, limit)?;
+    }
+    let seen_version = seen.payload_size.version;
+    Ok(PayloadRoom::Measured { bytes: bytes as u64, seen_version })
+}
