@@ -1,7 +1,6 @@
 //! Creating a session, row by row of contract §10.1, and the public documents and routing of §10.6.
 //!
-//! C19 has no test: a sign-in handler that fails after it created a session does not apply the session's
-//! headers, so there is nothing for an error to override.
+//! C19 is in `session_rows`: it takes the layer to answer a sign-in handler that fails.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

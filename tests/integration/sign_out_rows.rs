@@ -109,8 +109,7 @@ async fn s9_the_right_anti_csrf_token_is_accepted_and_not_repeated() {
     assert_eq!(seen, signed_out(clr_c()));
 }
 
-/// There are no claim validators yet, so the token only looks as if one would refuse it: a claim
-/// that says the address is not verified must not keep anybody signed in.
+/// With validators that would refuse, the row is in `session_rows`; this is the deployed function.
 #[tokio::test]
 async fn s10_no_claim_keeps_a_user_from_signing_out() {
     let (stack, tokens) = signed_in(&[]).await;

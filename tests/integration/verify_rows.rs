@@ -3,9 +3,7 @@
 //! A row is asked twice: of the library, as a back end that verifies by itself would, and of the
 //! gateway with the authorizer in front, which knows two answers only: let through, or its own 401.
 //!
-//! Three rows have no test. V37 needs a verification that asks the table, and V58 a middleware that
-//! refreshes on the way; there are neither yet. V39 belongs to stores whose refresh leaves the old token
-//! in force until the new one is seen; ours rotates at once, as in V40.
+//! V37, V39 and V58 are in `session_rows`: they take a route that asks the table, or that refreshes.
 
 use std::sync::Arc;
 

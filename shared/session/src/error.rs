@@ -132,6 +132,12 @@ impl SessionError {
         Self::SessionEnded(Ended::ByApplication)
     }
 
+    /// Whether it is certain that the client's tokens are worth nothing any more: it forgets them.
+    #[must_use]
+    pub const fn ends_session(&self) -> bool {
+        matches!(self, Self::SessionEnded(_) | Self::Reuse(_))
+    }
+
     /// Input that cannot be recorded, with the sentence that says what to change.
     pub(crate) fn invalid_input(problem: impl Into<Cow<'static, str>>) -> Self {
         Self::InvalidInput(problem.into())

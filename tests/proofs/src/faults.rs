@@ -13,9 +13,10 @@ use http::{Request, header};
 use local::dynamodb::{Embedded, KEYS_TABLE, SESSIONS_TABLE, client, create_tables, store};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use session::error::Ended;
 use session::http::{Response, VerifyOptions, error_response};
-use session::model::{DeviceContext, NewSession, Session, SessionHandle, Timestamp};
+use session::model::{DeviceContext, NewSession, Session, SessionHandle, Timestamp, UserId};
 use session::store::{DynamoDb, KeyCreator as _, SessionReader as _, StoreError};
 use session::token::UnverifiedRefreshToken;
 use session::{SessionConfig, SessionError, Sessions};
@@ -44,6 +45,9 @@ const TABLE: &str = "
     create-keys        ok/503  ok/503 ok/503   ok/503 ok/503          ok/503        ok/503      ok/ok   500/500 500/500  500/500
     create-session     ok/503  ok/503 ok/503   ok/503 ok/503          ok/503        ok/503      ok/ok   ok/ok   500/500  500/500
     get-session        ok/503  ok/503 ok/503   ok/503 ok/503          ok/503        ok/503      ok/ok   500/500 500/500  500/500
+    list-sessions      ok/503  ok/503 ok/503   ok/503 ok/503          ok/503        ok/503      ok/ok   500/500 500/500  500/500
+    replace-data       ok/503  ok/503 ok/503   ok/503 ok/503          ok/503        ok/503      end/end 500/500 500/500  500/500
+    merge-claims       ok/503  ok/503 ok/503   ok/503 ok/503          ok/503        ok/503      end/end 500/500 500/500  500/500
     rotate             ok/503  ok/503 ok/503   ok/503 ok/503          ok/503        ok/503      end/end 500/500 500/500  500/500
     advance-serve      ok/503  ok/503 ok/503   ok/503 ok/503          ok/503        ok/503      end/end 500/500 500/500  500/500
     advance-recover    ok/503  ok/503 ok/503   ok/503 ok/503          ok/503        ok/503      end/end 500/500 500/500  500/500
@@ -80,7 +84,7 @@ pub fn run(_: Size) -> anyhow::Result<Vec<Claim>> {
             "a fault of the store is never a refusal and loses nothing: {cells} pairs of a request \
              and a fault, on the first attempt and on every attempt, answer as the table says"
         ),
-        holds: wrong == 0 && cells == 110,
+        holds: wrong == 0 && cells == 143,
     }])
 }
 
@@ -284,6 +288,19 @@ impl Stage {
                 let session = self.service.store().session(&self.handle.unwrap()).await;
                 session.map(|_| ()).map_err(SessionError::from)
             }
+            "list-sessions" => {
+                let user = UserId::new("user-1");
+                self.service.handles_of(&user, self.now).await.map(|_| ())
+            }
+            "replace-data" => {
+                let handle = self.handle.unwrap();
+                found(self.service.update_session_data(&handle, changed(), self.now).await)
+            }
+            "merge-claims" => {
+                let (handle, patch) = (self.handle.unwrap(), changed());
+                let merged = self.service.merge_into_access_token_payload(&handle, patch, self.now);
+                found(merged.await)
+            }
             "create-keys" | "create-session" => match self.create().await {
                 Ok((handle, refresh_token)) => {
                     (self.handle, self.refresh_token) = (Some(handle), refresh_token);
@@ -318,12 +335,22 @@ impl Stage {
             return if response.status() == 200 { Ok(()) } else { Err("not-created".into()) };
         }
         let state = self.session().await.map_err(|error| error.to_string())?;
+        let is_unchanged = state.as_ref().is_some_and(|session| match cell.request {
+            "replace-data" => session.session_data != changed(),
+            "merge-claims" => session.access_token_payload.get("a") != Some(&json!(1)),
+            _ => false,
+        });
+        if is_unchanged {
+            return Err("unchanged".into());
+        }
         let state = state.map(|session| session.refresh);
         let generation = state.map(|state| state.current.number());
         let expected = match cell.request {
             "delete-session" => None,
-            _ if was_removed || cell.trouble == "missing" && cell.request == "get-session" => None,
-            "get-public-keys" | "get-session" => Some(1),
+            _ if was_removed => None,
+            "get-session" | "list-sessions" if cell.trouble == "missing" => None,
+            "get-public-keys" | "get-session" | "list-sessions" | "replace-data"
+            | "merge-claims" => Some(1),
             "get-private-keys" | "rotate" | "advance-serve" => Some(2),
             _ => Some(3),
         };
@@ -377,6 +404,16 @@ fn set_format(key: &Value, format: &str) -> Value {
         "ExpressionAttributeNames": { "#format": "format" },
         "ExpressionAttributeValues": { ":format": { "N": format } },
     })
+}
+
+/// What data and claims are changed to.
+fn changed() -> Map<String, Value> {
+    Map::from_iter([("a".to_owned(), json!(1))])
+}
+
+/// A session that is not there is over, as it is to a handler.
+fn found(changed: Result<bool, SessionError>) -> Result<(), SessionError> {
+    if changed? { Ok(()) } else { Err(SessionError::SessionEnded(Ended::Unknown)) }
 }
 
 /// A server process: no keys loaded, all retries left.

@@ -3,24 +3,29 @@
 //! Works on the types of the `http` crate; what a Lambda event looks like is the functions' affair.
 //! Each endpoint is one function from a request to a response, so that every integration answers the
 //! same: [`refresh()`], [`sign_out()`], [`jwks`], [`discovery`]. For an application's own routes there are
-//! [`create()`] and [`verify()`].
+//! [`create()`] and [`verify()`], and [`VerifySession`], a tower layer that gives handlers a
+//! [`RequestSession`] to read and change.
 
 mod create;
 mod documents;
 mod extract;
+mod layer;
 mod refresh;
 mod respond;
+mod session;
 mod sign_out;
 mod tokens;
 mod verify;
 
 pub use self::create::create;
 pub use self::documents::{discovery, jwks};
+pub use self::layer::{Protected, RouteStore, VerifySession};
 pub use self::refresh::refresh;
 pub use self::respond::{
     DefaultErrorHandlers, ErrorHandlers, Response, error_response, error_response_by, is_endpoint,
     json, not_found,
 };
+pub use self::session::{RequestSession, RouteOptions, SessionTokens};
 pub use self::sign_out::sign_out;
 pub use self::tokens::TokenHeaders;
 pub use self::verify::{Verified, VerifyOptions, verify};

@@ -10,7 +10,7 @@ use super::{TokenHeaders, TransferMethod};
 use crate::config::{AllowedMethod, AntiCsrf};
 use crate::error::{Ended, SessionError};
 use crate::model::{DeviceContext, Timestamp};
-use crate::service::{AntiCsrfProof, RefreshOutcome, Sessions};
+use crate::service::{AntiCsrfProof, RefreshOutcome, Refreshed, Sessions};
 use crate::store::{PrivateKeyReader, SessionRefresher};
 use crate::token::UnverifiedRefreshToken;
 
@@ -31,33 +31,52 @@ where
     let config = sessions.config();
     let cookies = Cookies::of(request.headers());
     let mut tokens = TokenHeaders::new(config, request.headers());
-    let outcome = exchange(sessions, request.headers(), &cookies, used_by, now, &mut tokens).await;
+    let exchanged =
+        exchange(sessions, request.headers(), &cookies, used_by, now, &mut tokens).await;
+    if let Ok(Some((method, refreshed))) = &exchanged {
+        tokens.attach(*method, &refreshed.tokens, now);
+    }
+    clear_legacy(&exchanged, &cookies, &mut tokens);
+    let outcome = exchanged.map(|found| found.map(|(_, refreshed)| refreshed.outcome));
     let mut response = match &outcome {
         Ok(Some(_)) => super::json(StatusCode::OK, &json!({})),
         Ok(None) => DefaultErrorHandlers.duplicate_cookies_cleared(config),
         Err(error) => error_response(config, request.headers(), error),
     };
-    match &outcome {
-        Ok(_) | Err(SessionError::SessionEnded(_) | SessionError::Reuse(_)) => {
-            if !matches!(outcome, Ok(None)) && cookies.count(LEGACY_COOKIE) > 0 {
-                tokens.clear_legacy();
-            }
-            tokens.apply(response.headers_mut());
-        }
-        // Nothing is known, so nothing is written.
-        Err(_) => {}
+    // Where nothing is known, nothing is written.
+    if outcome.as_ref().map_or_else(SessionError::ends_session, |_| true) {
+        tokens.apply(response.headers_mut());
     }
     (response, outcome)
 }
 
-async fn exchange<S: SessionRefresher + PrivateKeyReader>(
+/// What a refresh came to: the method and the tokens, or `None` if duplicate cookies were cleared only.
+pub(super) type Exchanged = Result<Option<(TransferMethod, Refreshed)>, SessionError>;
+
+/// Clears the legacy cookie once it is certain what becomes of the client's tokens (contract §2.6).
+pub(super) fn clear_legacy(
+    exchanged: &Exchanged,
+    cookies: &Cookies<'_>,
+    out: &mut TokenHeaders<'_>,
+) {
+    let is_certain = match exchanged {
+        Ok(found) => found.is_some(),
+        Err(error) => error.ends_session(),
+    };
+    if is_certain && cookies.count(LEGACY_COOKIE) > 0 {
+        out.clear_legacy();
+    }
+}
+
+/// Refreshes with the token that counts; `out` gets what is to be cleared before the new tokens.
+pub(super) async fn exchange<S: SessionRefresher + PrivateKeyReader>(
     sessions: &Sessions<S>,
     headers: &HeaderMap,
     cookies: &Cookies<'_>,
     used_by: &DeviceContext,
     now: Timestamp,
     out: &mut TokenHeaders<'_>,
-) -> Result<Option<RefreshOutcome>, SessionError> {
+) -> Exchanged {
     let config = sessions.config();
     let allowed = config.transfer_method;
     let has_duplicates = allowed != AllowedMethod::Header && clear_duplicates(cookies, out)?;
@@ -106,8 +125,7 @@ async fn exchange<S: SessionRefresher + PrivateKeyReader>(
         }
         TransferMethod::Cookie | TransferMethod::Header => {}
     }
-    out.attach(method, &refreshed.tokens, now);
-    Ok(Some(refreshed.outcome))
+    Ok(Some((method, refreshed)))
 }
 
 /// Clears the older of two cookies of one name (contract §2.5); whether there were any.

@@ -11,7 +11,7 @@ use super::names::{
 };
 use crate::config::{CookiePlace, SameSite, SessionConfig};
 use crate::model::Timestamp;
-use crate::service::IssuedTokens;
+use crate::service::{IssuedTokens, ReissuedToken};
 
 /// How long the access cookie lives, whatever its token says: its presence after the token expired
 /// tells the back end that a refresh is worth trying. Browsers cap cookies at 400 days.
@@ -46,24 +46,44 @@ impl<'a> TokenHeaders<'a> {
 
     /// Attaches a fresh pair by `method`; `now` starts the access cookie's life.
     pub fn attach(&mut self, method: TransferMethod, tokens: &IssuedTokens, now: Timestamp) {
-        self.set(FRONT_HEADER, &tokens.front);
+        self.attach_access(method, &tokens.front, &tokens.access.token, now);
         match method {
             TransferMethod::Cookie => {
-                let access_end = now.plus(ACCESS_COOKIE_TTL);
-                self.set_cookie(ACCESS_COOKIE, &tokens.access.token, access_end);
-                if self.config.expose_access_token {
-                    self.set(ACCESS_HEADER, &tokens.access.token);
-                }
                 let refresh_end = tokens.refresh_expires_at;
                 self.set_cookie(REFRESH_COOKIE, tokens.refresh.expose(), refresh_end);
             }
-            TransferMethod::Header => {
-                self.set(ACCESS_HEADER, &tokens.access.token);
-                self.set(REFRESH_HEADER, tokens.refresh.expose());
-            }
+            TransferMethod::Header => self.set(REFRESH_HEADER, tokens.refresh.expose()),
         }
         if let Some(anti_csrf) = &tokens.anti_csrf {
             self.set(ANTI_CSRF_HEADER, anti_csrf);
+        }
+    }
+
+    /// Attaches a new access token by `method`, and leaves the refresh token as it is. The anti-CSRF
+    /// token, which is the same as before, is repeated to a request that carried one (contract §4.5).
+    pub(super) fn update(
+        &mut self,
+        method: TransferMethod,
+        token: &ReissuedToken,
+        repeat_anti_csrf: bool,
+        now: Timestamp,
+    ) {
+        self.attach_access(method, &token.front, &token.access.token, now);
+        if let Some(anti_csrf) = token.anti_csrf.as_ref().filter(|_| repeat_anti_csrf) {
+            self.set(ANTI_CSRF_HEADER, anti_csrf);
+        }
+    }
+
+    fn attach_access(&mut self, method: TransferMethod, front: &str, access: &str, now: Timestamp) {
+        self.set(FRONT_HEADER, front);
+        match method {
+            TransferMethod::Cookie => {
+                self.set_cookie(ACCESS_COOKIE, access, now.plus(ACCESS_COOKIE_TTL));
+                if self.config.expose_access_token {
+                    self.set(ACCESS_HEADER, access);
+                }
+            }
+            TransferMethod::Header => self.set(ACCESS_HEADER, access),
         }
     }
 
@@ -105,13 +125,22 @@ impl<'a> TokenHeaders<'a> {
         is_known
     }
 
-    /// Writes everything to a response; what the application exposed before is kept and extended.
+    /// Writes everything to a response, in place of what was written there before of the same headers
+    /// and cookies; what the application exposed before is kept and extended.
     pub fn apply(self, headers: &mut HeaderMap) {
         for (name, value) in self.headers {
             headers.insert(HeaderName::from_static(name), value);
         }
-        for cookie in self.cookies {
-            headers.append(header::SET_COOKIE, cookie.line);
+        if !self.cookies.is_empty() {
+            let is_replaced = |line: &HeaderValue| {
+                self.cookies.iter().any(|cookie| is_same_cookie(&cookie.line, line))
+            };
+            let before = headers.get_all(header::SET_COOKIE).iter();
+            let kept: Vec<_> = before.filter(|line| !is_replaced(line)).cloned().collect();
+            headers.remove(header::SET_COOKIE);
+            for line in kept.into_iter().chain(self.cookies.into_iter().map(|cookie| cookie.line)) {
+                headers.append(header::SET_COOKIE, line);
+            }
         }
         if self.exposed.is_empty() {
             return;
@@ -178,4 +207,19 @@ impl<'a> TokenHeaders<'a> {
             self.cookies.push(Cookie { name, place, line });
         }
     }
+}
+
+/// Whether two lines of `Set-Cookie` are kept in one place by a browser: same name, same domain, same
+/// partitioning. Paths follow from our names.
+fn is_same_cookie(left: &HeaderValue, right: &HeaderValue) -> bool {
+    let place = |line: &HeaderValue| {
+        let line = line.to_str().ok()?;
+        let (name, _) = line.split_once('=')?;
+        let attributes =
+            || line.split(';').skip(1).map(|attribute| attribute.trim().to_lowercase());
+        let domain = attributes().find(|attribute| attribute.starts_with("domain="));
+        let is_partitioned = attributes().any(|attribute| attribute == "partitioned");
+        Some((name.trim().to_owned(), domain, is_partitioned))
+    };
+    place(left).is_some_and(|left| Some(left) == place(right))
 }

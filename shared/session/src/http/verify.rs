@@ -53,6 +53,16 @@ pub async fn verify<S: PublicKeyReader, B: Sync>(
     options: VerifyOptions,
     now: Timestamp,
 ) -> Result<Option<Verified>, SessionError> {
+    Ok(presented(sessions, request, options, now).await?.map(|(_, verified)| verified))
+}
+
+/// As [`verify`], with the text of the token.
+pub(super) async fn presented<'r, S: PublicKeyReader, B: Sync>(
+    sessions: &Sessions<S>,
+    request: &'r Request<B>,
+    options: VerifyOptions,
+    now: Timestamp,
+) -> Result<Option<(Cow<'r, str>, Verified)>, SessionError> {
     let config = sessions.config();
     let headers = request.headers();
     let cookies = Cookies::of(headers);
@@ -92,5 +102,9 @@ pub async fn verify<S: PublicKeyReader, B: Sync>(
     if is_checked && proof == AntiCsrf::ViaToken {
         check_anti_csrf(&token, AntiCsrfProof::Token(anti_csrf(headers)))?;
     }
-    Ok(Some(Verified { token, method }))
+    let text = match method {
+        TransferMethod::Header => from_header,
+        TransferMethod::Cookie => from_cookie,
+    };
+    Ok(text.map(|text| (text, Verified { token, method })))
 }

@@ -155,7 +155,7 @@ impl<S: SessionRevoker> Sessions<S> {
         self.end(handle, Some(user_id), RevocationCause::SignedOut).await
     }
 
-    async fn end(
+    pub(crate) async fn end(
         &self,
         handle: &SessionHandle,
         user_id: Option<&UserId>,

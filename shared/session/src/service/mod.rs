@@ -10,6 +10,7 @@ mod keys;
 pub mod limits;
 mod manage;
 mod refresh;
+mod reissue;
 pub(crate) mod verify;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub use self::events::{Listener, RevocationCause, SessionEvent, Told};
 pub use self::jwt::NewJwt;
 pub use self::keys::{KeyRing, SigningKeys};
 pub use self::refresh::{AntiCsrfProof, RefreshOutcome, Refreshed};
+pub use self::reissue::ReissuedToken;
 pub use self::verify::DatabaseCheck;
 use crate::config::SessionConfig;
 use crate::error::SessionError;

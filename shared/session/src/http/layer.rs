@@ -1,0 +1,329 @@
+//! A tower layer that finds the session of each request (contract §2.3), for any `http` service.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Method, Request, header};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::extract::Cookies;
+use super::refresh::{clear_legacy, exchange};
+use super::respond::error_response_by;
+use super::session::{RequestSession, RouteOptions};
+use super::{DefaultErrorHandlers, ErrorHandlers, TokenHeaders, is_endpoint};
+use crate::error::SessionError;
+use crate::model::{Clock, DeviceContext};
+use crate::service::{BoxError, Sessions};
+use crate::store::{
+    PrivateKeyReader, PublicKeyReader, SessionReader, SessionRefresher, SessionUpdater,
+};
+
+/// What the layer can ask of a store. What a function must be allowed to do depends on its routes:
+///
+/// | Its routes | Actions |
+/// |---|---|
+/// | verify | `GetItem` on the public key set |
+/// | check the database | also `GetItem` on Sessions |
+/// | check the lineage | also `GetItem` on all keys |
+/// | change claims, or fetch them again | `UpdateItem` on Sessions, `GetItem` on all keys |
+/// | refresh on the way | as those |
+/// | change data, read information, revoke | `UpdateItem`, `GetItem`, `DeleteItem` on Sessions |
+pub trait RouteStore:
+    PublicKeyReader + PrivateKeyReader + SessionReader + SessionUpdater + SessionRefresher
+{
+}
+
+impl<S> RouteStore for S where
+    S: PublicKeyReader + PrivateKeyReader + SessionReader + SessionUpdater + SessionRefresher
+{
+}
+
+/// Protects a service: requests reach it with a [`RequestSession`] in their extensions, or not at all.
+///
+/// - OPTIONS and TRACE pass through without a session.
+/// - A `POST` to the refresh path refreshes and passes with the refreshed session.
+/// - Refused requests are answered as the contract says (§3.6), by [`ErrorHandlers`].
+/// - A handler that returns a [`SessionError`] as its error is answered in the same way; with
+///   [`SessionError::unauthorised`] it logs the client out. Other errors pass on.
+/// - What a handler changed in its session is written to the answer at the end.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use http::{Request, Response};
+/// use session::Sessions;
+/// use session::http::{RequestSession, VerifySession};
+/// use session::model::Clock;
+/// use session::service::BoxError;
+/// use session::store::DynamoDb;
+/// use tower::{Layer, Service, service_fn};
+///
+/// async fn me(request: Request<String>) -> Result<Response<String>, BoxError> {
+///     let session: RequestSession = RequestSession::of(&request)?;
+///     session.merge_into_access_token_payload([("seen".to_owned(), true.into())].into_iter().collect()).await?;
+///     Ok(Response::new(format!("hello {}", session.user_id())))
+/// }
+///
+/// // With `lambda_http`, hand the result to `lambda_http::run`.
+/// fn protected(
+///     sessions: Arc<Sessions<DynamoDb>>,
+///     clock: impl Clock + 'static,
+/// ) -> impl Service<Request<String>, Response = Response<String>> {
+///     VerifySession::new(sessions, clock).layer(service_fn(me))
+/// }
+/// ```
+///
+/// A route for administrators that notices a revoked session at once:
+///
+/// ```
+/// use session::http::RouteOptions;
+/// use session::model::ArrayClaim;
+/// use session::service::DatabaseCheck;
+///
+/// let options = RouteOptions::default()
+///     .check_database(DatabaseCheck::Alive)
+///     .require(ArrayClaim::new("st-role").includes("admin"));
+/// // VerifySession::new(sessions, clock).with(options)
+/// ```
+pub struct VerifySession<S> {
+    shared: Arc<Shared<S>>,
+}
+
+struct Shared<S> {
+    sessions: Arc<Sessions<S>>,
+    clock: Arc<dyn Clock>,
+    options: RouteOptions,
+    handlers: Arc<dyn ErrorHandlers>,
+    caller: Arc<Caller>,
+}
+
+/// Who sends a request, as far as it tells.
+type Caller = dyn Fn(&Request<()>) -> DeviceContext + Send + Sync;
+
+impl<S> VerifySession<S> {
+    /// Requires a session, with anti-CSRF proofs by method and the validators of the service.
+    pub fn new(sessions: Arc<Sessions<S>>, clock: impl Clock + 'static) -> Self {
+        let shared = Shared {
+            sessions,
+            clock: Arc::new(clock),
+            options: RouteOptions::default(),
+            handlers: Arc::new(DefaultErrorHandlers),
+            caller: Arc::new(agent),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The same for another route: with these options.
+    #[must_use]
+    pub fn with(&self, options: RouteOptions) -> Self {
+        self.changed(|shared| Shared { options, ..shared })
+    }
+
+    /// The same, with other answers.
+    #[must_use]
+    pub fn with_error_handlers(&self, handlers: impl ErrorHandlers + 'static) -> Self {
+        self.changed(|shared| Shared { handlers: Arc::new(handlers), ..shared })
+    }
+
+    /// The same, with another way to tell who refreshes; by default the `User-Agent`. The network is
+    /// in the event that the gateway sends, which the request's extensions may hold.
+    #[must_use]
+    pub fn with_caller(
+        &self,
+        caller: impl Fn(&Request<()>) -> DeviceContext + Send + Sync + 'static,
+    ) -> Self {
+        self.changed(|shared| Shared { caller: Arc::new(caller), ..shared })
+    }
+
+    fn changed(&self, change: impl FnOnce(Shared<S>) -> Shared<S>) -> Self {
+        let Shared { sessions, clock, options, handlers, caller } = &*self.shared;
+        let copy = Shared {
+            sessions: Arc::clone(sessions),
+            clock: Arc::clone(clock),
+            options: options.clone(),
+            handlers: Arc::clone(handlers),
+            caller: Arc::clone(caller),
+        };
+        Self { shared: Arc::new(change(copy)) }
+    }
+}
+
+fn agent(request: &Request<()>) -> DeviceContext {
+    let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    DeviceContext::new(agent, None)
+}
+
+impl<S> Clone for VerifySession<S> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<S> fmt::Debug for VerifySession<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = &self.shared.options;
+        f.debug_struct("VerifySession").field("options", options).finish_non_exhaustive()
+    }
+}
+
+impl<S, I> Layer<I> for VerifySession<S> {
+    type Service = Protected<S, I>;
+
+    fn layer(&self, inner: I) -> Self::Service {
+        Protected { layer: self.clone(), inner }
+    }
+}
+
+/// A service behind [`VerifySession`].
+#[derive(Debug)]
+pub struct Protected<S, I> {
+    layer: VerifySession<S>,
+    inner: I,
+}
+
+impl<S, I: Clone> Clone for Protected<S, I> {
+    fn clone(&self) -> Self {
+        Self { layer: self.layer.clone(), inner: self.inner.clone() }
+    }
+}
+
+impl<S, I, B, R> Service<Request<B>> for Protected<S, I>
+where
+    S: RouteStore + Send + Sync + 'static,
+    I: Service<Request<B>, Response = http::Response<R>> + Clone + Send + 'static,
+    I::Future: Send,
+    I::Error: Into<BoxError>,
+    B: Send + 'static,
+    R: From<String> + 'static,
+{
+    type Response = http::Response<R>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The one that is ready is the one to call.
+        let next = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, next);
+        let shared = Arc::clone(&self.layer.shared);
+        Box::pin(async move { shared.handle(request, inner).await })
+    }
+}
+
+impl<S: RouteStore + Send + Sync + 'static> Shared<S> {
+    async fn handle<I, B, R>(
+        &self,
+        request: Request<B>,
+        mut inner: I,
+    ) -> Result<http::Response<R>, BoxError>
+    where
+        I: Service<Request<B>, Response = http::Response<R>>,
+        I::Error: Into<BoxError>,
+        B: Send,
+        R: From<String>,
+    {
+        if matches!(*request.method(), Method::OPTIONS | Method::TRACE) {
+            return inner.call(request).await.map_err(Into::into);
+        }
+        let config = self.sessions.config();
+        // The body waits apart, because it need not be shareable.
+        let (parts, body) = request.into_parts();
+        let head = Request::from_parts(parts, ());
+        let mut cleared = TokenHeaders::new(config, head.headers());
+        let found = if is_endpoint(config, &head, &Method::POST, "/session/refresh") {
+            self.refresh(&head, &mut cleared).await
+        } else {
+            self.session(&head).await
+        };
+        let (mut parts, ()) = head.into_parts();
+        let headers = parts.headers.clone();
+        let refused = |error: &SessionError| {
+            error_response_by(&*self.handlers, config, &headers, error).map(R::from)
+        };
+        let session = match found {
+            Ok(Found::Session(session)) => Some(session),
+            Ok(Found::Nothing) => None,
+            Ok(Found::DuplicatesCleared) => {
+                let mut response = self.handlers.duplicate_cookies_cleared(config);
+                cleared.apply(response.headers_mut());
+                return Ok(response.map(R::from));
+            }
+            Err((None, error)) => {
+                let mut response = refused(&error);
+                if error.ends_session() {
+                    cleared.apply(response.headers_mut());
+                }
+                return Ok(response);
+            }
+            Err((Some(session), error)) => {
+                return Ok(session.error_response(&*self.handlers, &error).map(R::from));
+            }
+        };
+        if let Some(session) = &session {
+            parts.extensions.insert(session.clone());
+        }
+        let mut response = match inner.call(Request::from_parts(parts, body)).await {
+            Ok(response) => response,
+            Err(error) => {
+                let error = error.into().downcast::<SessionError>()?;
+                let response = match &session {
+                    Some(session) => session.error_response(&*self.handlers, &error).map(R::from),
+                    None => refused(&error),
+                };
+                return Ok(response);
+            }
+        };
+        cleared.apply(response.headers_mut());
+        if let Some(session) = &session {
+            session.apply(response.headers_mut());
+        }
+        Ok(response)
+    }
+
+    async fn session(&self, head: &Request<()>) -> Result<Found<S>, Refused<S>> {
+        let found =
+            RequestSession::from_request(&self.sessions, &self.clock, head, &self.options).await;
+        let Some(session) = found.map_err(|error| (None, error))? else {
+            return Ok(Found::Nothing);
+        };
+        match session.validate(&self.options).await {
+            Ok(()) => Ok(Found::Session(session)),
+            Err(error) => Err((Some(session), error)),
+        }
+    }
+
+    /// Refreshes on the way; claims are not validated (contract §3.2).
+    async fn refresh(
+        &self,
+        head: &Request<()>,
+        cleared: &mut TokenHeaders<'_>,
+    ) -> Result<Found<S>, Refused<S>> {
+        let cookies = Cookies::of(head.headers());
+        let (used_by, now) = ((self.caller)(head), self.clock.now());
+        let headers = head.headers();
+        let exchanged = exchange(&self.sessions, headers, &cookies, &used_by, now, cleared).await;
+        clear_legacy(&exchanged, &cookies, cleared);
+        let Some((method, refreshed)) = exchanged.map_err(|error| (None, error))? else {
+            return Ok(Found::DuplicatesCleared);
+        };
+        let tokens = refreshed.tokens;
+        RequestSession::issued(&self.sessions, &self.clock, headers, method, tokens)
+            .map(Found::Session)
+            .map_err(|error| (None, error))
+    }
+}
+
+enum Found<S> {
+    Session(RequestSession<S>),
+    Nothing,
+    DuplicatesCleared,
+}
+
+/// An error, and the session if it was found before that.
+type Refused<S> = (Option<RequestSession<S>>, SessionError);
