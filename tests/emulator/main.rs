@@ -4,12 +4,13 @@
 //! `RIE` names the emulator, `SAM_BUILD_DIR` the folder that `sam build` filled.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use local::dynamodb::{Embedded, KEYS_TABLE, SESSIONS_TABLE, client, create_tables, store};
 use serde_json::Value;
+use serde_yaml_ng::Value as Yaml;
 use testkit::events;
 
 /// How often a starting emulator is asked, 100 ms apart.
@@ -23,8 +24,8 @@ struct Emulated {
 
 impl Emulated {
     fn start(logical_id: &str, table_endpoint: &str) -> Self {
-        let binary = Path::new(&variable("SAM_BUILD_DIR")).join(logical_id).join("bootstrap");
-        assert!(binary.is_file(), "{} is missing: run `sam build`", binary.display());
+        let settings = settings(logical_id);
+        let binary = built(logical_id);
         let (front, runtime) = (free_address(), free_address());
         let process = Command::new(variable("RIE"))
             .args(["--runtime-interface-emulator-address", &front])
@@ -41,6 +42,7 @@ impl Emulated {
                 ("AWS_SECRET_ACCESS_KEY", "example"),
                 ("AWS_ENDPOINT_URL_DYNAMODB", table_endpoint),
             ])
+            .envs(settings)
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
@@ -70,6 +72,22 @@ impl Drop for Emulated {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// What `sam build` made of a function.
+fn built(logical_id: &str) -> PathBuf {
+    let binary = Path::new(&variable("SAM_BUILD_DIR")).join(logical_id).join("bootstrap");
+    assert!(binary.is_file(), "{} is missing: run `sam build`", binary.display());
+    binary
+}
+
+/// What the template sets for this function alone.
+fn settings(logical_id: &str) -> Vec<(String, String)> {
+    let template: Yaml = serde_yaml_ng::from_str(include_str!("../../template.yaml")).unwrap();
+    let properties = &template["Resources"][logical_id]["Properties"];
+    let variables = properties["Environment"]["Variables"].as_mapping().into_iter().flatten();
+    let plain = variables.filter_map(|(name, value)| Some((name.as_str()?, value.as_str()?)));
+    plain.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "says where the built functions are")]
@@ -109,6 +127,48 @@ async fn the_built_authorizer_allows() {
     let answer = answer("AuthorizerFunction", "authorizer/ok.json").await;
     assert_eq!(answer["isAuthorized"], true, "{answer}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_built_strict_authorizer_allows_a_session_that_lives() {
+    let answer = answer("StrictAuthorizerFunction", "authorizer/ok.json").await;
+    assert_eq!(answer["isAuthorized"], true, "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_built_authorizer_raises_exactly_what_rest_apis_take_for_401() {
+    let case = "authorizer/rest-request-rejected-missing-token.json";
+    let answer = answer("AuthorizerFunction", case).await;
+    assert_eq!(answer["errorMessage"], "Unauthorized", "{answer}");
+}
+
+/// Whether a built function contains the name of this request to `DynamoDB`, which it would have to send.
+fn can_send(logical_id: &str, operation: &str) -> bool {
+    let target = format!("DynamoDB_20120810.{operation}");
+    let binary = std::fs::read(built(logical_id)).unwrap();
+    binary.windows(target.len()).any(|window| window == target.as_bytes())
+}
+
+#[test]
+fn the_built_authorizers_contain_no_request_that_writes() {
+    for function in ["AuthorizerFunction", "StrictAuthorizerFunction"] {
+        assert!(can_send(function, "GetItem"), "{function}: the names are not where they were");
+        for operation in WRITES {
+            assert!(!can_send(function, operation), "{function} can send {operation}");
+        }
+    }
+    assert!(can_send("RefreshFunction", "UpdateItem"));
+}
+
+/// Everything that changes items (`DynamoDB` API reference).
+const WRITES: [&str; 7] = [
+    "PutItem",
+    "UpdateItem",
+    "DeleteItem",
+    "BatchWriteItem",
+    "TransactWriteItems",
+    "ExecuteStatement",
+    "ExecuteTransaction",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_built_refresh_answers_with_a_new_pair() {

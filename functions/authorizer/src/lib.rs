@@ -7,6 +7,7 @@
 //! [`Answer`].
 
 mod answer;
+mod claims;
 mod config;
 mod event;
 
@@ -14,9 +15,11 @@ use http::{HeaderMap, header};
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
 use session::config::Origin;
-use session::http::{TransferMethod, Verified, VerifyOptions, verify};
+use session::http::{
+    DefaultErrorHandlers, ErrorHandlers as _, TransferMethod, Verified, VerifyOptions, verify,
+};
 use session::model::{Clock, Timestamp};
-use session::store::PublicKeyReader;
+use session::store::{PublicKeyReader, SessionReader};
 use session::token::AccessToken;
 use session::{SessionConfig, SessionError, Sessions};
 
@@ -55,43 +58,60 @@ impl Refusal {
     const UNAUTHORIZED: &str = "Unauthorized";
 }
 
-/// Answers one event; no I/O once the keys are loaded.
+/// Answers one event. No I/O once the keys are loaded, but for one read where the setting demands it.
 ///
 /// # Errors
 ///
 /// [`Refusal`]: for faults, and for 401 where it must be raised.
-pub async fn handle<S: PublicKeyReader>(
+pub async fn handle<S: PublicKeyReader + SessionReader>(
     sessions: &Sessions<S>,
     config: &AuthorizerConfig,
     clock: &impl Clock,
     event: Value,
 ) -> Result<Answer, Refusal> {
     let event = Event::recognise(&event).ok_or(Refusal::UnrecognisedEvent)?;
-    let verdict = decide(sessions, config, clock.now(), &event).await?;
+    let verdict = match decide(sessions, config, clock.now(), &event).await {
+        Ok(verdict) => verdict,
+        Err(
+            SessionError::NoToken | SessionError::TryRefresh(_) | SessionError::SessionEnded(_),
+        ) => Verdict::Refresh,
+        Err(fault) => return Err(Refusal::Fault(fault)),
+    };
     answer::answer(config, event.front_door, verdict)
 }
 
-async fn decide<S: PublicKeyReader>(
+async fn decide<S: PublicKeyReader + SessionReader>(
     sessions: &Sessions<S>,
     config: &AuthorizerConfig,
     now: Timestamp,
     Event { front_door, request }: &Event,
-) -> Result<Verdict, Refusal> {
+) -> Result<Verdict, SessionError> {
     let options = VerifyOptions {
         session_required: config.session_required,
         anti_csrf_check: config.anti_csrf_check,
     };
-    match verify(sessions, request, options, now).await {
-        Ok(Some(Verified { token, method: TransferMethod::Cookie }))
-            if front_door.is_web_socket()
-                && !is_allowed_origin(sessions.config(), config, request.headers()) =>
-        {
-            Ok(Verdict::Forbid { user_id: token.claims.user_id.to_string(), body: None })
-        }
-        Ok(verified) => Ok(Verdict::Allow(verified.map(|verified| verified.token))),
-        Err(SessionError::NoToken | SessionError::TryRefresh(_)) => Ok(Verdict::Refresh),
-        Err(fault) => Err(Refusal::Fault(fault)),
+    let Some(Verified { token, method }) = verify(sessions, request, options, now).await? else {
+        return Ok(Verdict::Allow(None));
+    };
+    if config.check_database {
+        sessions.check_alive(&token, now).await?;
     }
+    let user_id = token.claims.user_id.to_string();
+    if front_door.is_web_socket()
+        && method == TransferMethod::Cookie
+        && !is_allowed_origin(sessions.config(), config, request.headers())
+    {
+        return Ok(Verdict::Forbid { user_id, body: None });
+    }
+    // On the token as it is: fetching a claim again would have to write.
+    let validators = config.required_claims.iter();
+    let failures: Vec<_> =
+        validators.filter_map(|validator| validator.validate(&token.payload, now)).collect();
+    if !failures.is_empty() {
+        let response = DefaultErrorHandlers.invalid_claims(sessions.config(), &failures);
+        return Ok(Verdict::Forbid { user_id, body: Some(response.into_body()) });
+    }
+    Ok(Verdict::Allow(Some(token)))
 }
 
 /// Whether the page that opens a WebSocket is one of ours. Browsers send cookies with the handshake

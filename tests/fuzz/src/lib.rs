@@ -4,8 +4,8 @@ use std::future::Future;
 use std::sync::LazyLock;
 
 use jsonwebtoken::jwk::JwkSet;
-use session::model::KeyId;
-use session::store::{PublicKeyReader, StoreError};
+use session::model::{KeyId, Session, SessionHandle};
+use session::store::{PublicKeyReader, SessionReader, StoreError};
 use session::token::SigningKey;
 use session::token::key::SigningAlgorithm;
 use session::{SessionConfig, Sessions};
@@ -22,6 +22,12 @@ impl PublicKeyReader for TestKeys {
         let key_id = KeyId::new("d-1700000000000");
         let key = SigningKey::from_pkcs8(key_id, SigningAlgorithm::Rs256, PKCS8);
         Ok(key.ok().map(|key| JwkSet { keys: vec![key.public_jwk()] }))
+    }
+}
+
+impl SessionReader for TestKeys {
+    async fn session(&self, _: &SessionHandle) -> Result<Option<Session>, StoreError> {
+        Ok(None)
     }
 }
 

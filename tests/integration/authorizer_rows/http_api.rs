@@ -7,20 +7,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use authorizer::{AuthorizerConfig, Refusal};
+use bytes::Bytes;
 use http::Method;
 use local::function::{Function, Invoked};
 use local::gateway::Cors;
 use local::stack::Stack;
 use serde_json::{Value, json};
 use session::Sessions;
-use session::store::{PublicKeyReader, StoreError};
+use session::http::{DefaultErrorHandlers, ErrorHandlers as _};
+use session::model::{ArrayClaim, BooleanClaim, Session, SessionHandle};
+use session::store::{PublicKeyReader, SessionReader, SessionRevoker as _, StoreError};
 use testkit::front_door::shape;
 use testkit::harness::{START, config, text};
-use testkit::{Fault, FrontDoor, Harness, IdentitySource, Kind, ManualClock, keys};
+use testkit::{Fault, FrontDoor, Harness, IdentitySource, Kind, ManualClock, events, keys};
 
 use super::{
-    FORBIDDEN, OTHER_SITE, SERVER_ERROR, UNAUTHORIZED, function, get, given, http, ours, post,
-    raising, request, valid,
+    DEMANDS, FORBIDDEN, INVALID_CLAIM, OTHER_SITE, SERVER_ERROR, STRICT, UNAUTHORIZED, allowed,
+    function, get, given, http, not_allowed, of_a_session, ours, post, raising, request, valid,
 };
 use crate::mint::{Jwt, access_cookie, bearer};
 use crate::templates;
@@ -106,6 +109,37 @@ async fn row_07_a_token_that_does_not_hold_is_401_whatever_is_wrong_with_it() {
         let outcome = front.send(&get(&[("authorization", &bearer(&token))])).await;
         assert_eq!((outcome.status(), outcome.body()), (401, UNAUTHORIZED), "{problem}");
     }
+}
+
+#[tokio::test] // function, model
+async fn row_08_claims_that_do_not_suffice_are_403_whose_body_cannot_say_why() {
+    let answer = http(&[DEMANDS], &get(&[("authorization", &not_allowed())])).await;
+    assert_eq!(answer, json!({ "isAuthorized": false, "context": { "body": INVALID_CLAIM } }));
+    let (_, front) = ours(Kind::HttpSimple, &[DEMANDS]).await;
+    let outcome = front.send(&get(&[("authorization", &not_allowed())])).await;
+    assert_eq!((outcome.status(), outcome.body()), (403, FORBIDDEN));
+    assert_eq!(front.send(&get(&[("authorization", &allowed())])).await.status(), 200);
+    let (_, front) = ours(Kind::HttpPolicy, &[DEMANDS, ("AUTHORIZER_RESPONSE", "policy")]).await;
+    let outcome = front.send(&get(&[("authorization", &not_allowed())])).await;
+    assert_eq!((outcome.status(), outcome.body()), (403, FORBIDDEN));
+}
+
+#[tokio::test] // model: our function in front of an integration that has the crate's validators
+async fn row_09_an_integration_that_decides_itself_can_say_why() {
+    let (_, mut front) = ours(Kind::HttpSimple, &[]).await;
+    front.integration = Box::new(|authorizer| {
+        let payload = authorizer["lambda"]["accessTokenPayload"].as_str().unwrap();
+        let payload = serde_json::from_str(payload).unwrap();
+        let demands = [
+            ArrayClaim::new("st-role").includes("admin"),
+            BooleanClaim::new("st-ev").is_true().max_age(Duration::from_mins(10)),
+        ];
+        let failures = demands.iter().filter_map(|demand| demand.validate(&payload, START));
+        let failures: Vec<_> = failures.collect();
+        DefaultErrorHandlers.invalid_claims(&config(&[]), &failures).map(Bytes::from)
+    });
+    let outcome = front.send(&get(&[("authorization", &not_allowed())])).await;
+    assert_eq!((outcome.status(), outcome.body()), (403, INVALID_CLAIM));
 }
 
 #[tokio::test] // function, model
@@ -195,6 +229,12 @@ struct Panics;
 
 impl PublicKeyReader for Panics {
     async fn public_keys(&self) -> Result<Option<jsonwebtoken::jwk::JwkSet>, StoreError> {
+        panic!("a bug")
+    }
+}
+
+impl SessionReader for Panics {
+    async fn session(&self, _: &SessionHandle) -> Result<Option<Session>, StoreError> {
         panic!("a bug")
     }
 }
@@ -477,6 +517,39 @@ async fn row_41_a_kept_denial_outlives_its_cause() {
     assert_eq!(front.send(&request).await.body(), FORBIDDEN);
     front.clock.advance(Duration::from_millis(1));
     assert_eq!(front.send(&request).await.status(), 200);
+}
+
+#[tokio::test] // model
+async fn row_42_a_kept_allow_outlives_the_session() {
+    let (stack, front) = keeping(&[STRICT]).await;
+    events::seed_session(&stack.store).await;
+    let request = get(&[("authorization", &bearer(&of_a_session()))]);
+    assert_eq!(front.send(&request).await.status(), 200);
+    assert!(stack.store.delete_session(&events::session().handle).await.unwrap());
+    front.clock.advance(MINUTE - Duration::from_millis(1));
+    assert_eq!(front.send(&request).await.status(), 200);
+    front.clock.advance(Duration::from_millis(1));
+    assert_eq!(front.send(&request).await.status(), 401);
+}
+
+#[tokio::test] // function
+async fn a_strict_authorizer_refuses_what_the_table_does_not_know_and_no_fault_of_the_table() {
+    let (stack, front) = ours(Kind::HttpSimple, &[STRICT]).await;
+    let request = get(&[("authorization", &bearer(&of_a_session()))]);
+    assert_eq!(front.send(&request).await.status(), 401, "unknown");
+    events::seed_session(&stack.store).await;
+    assert_eq!(front.send(&request).await.status(), 200);
+    stack.wire.break_all(Some(Fault::ServerError));
+    assert_eq!(
+        front.send(&request).await.body(),
+        SERVER_ERROR,
+        "a fault is neither 401 nor allowed"
+    );
+    stack.wire.break_all(None);
+    // Handles of another form are another issuer's: unknown, and not looked up.
+    stack.wire.take_calls();
+    let foreign = front.send(&get(&[("authorization", &bearer(&valid()))])).await;
+    assert_eq!((foreign.status(), stack.wire.take_calls()), (401, Vec::new()));
 }
 
 #[tokio::test] // model

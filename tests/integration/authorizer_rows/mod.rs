@@ -10,14 +10,17 @@ mod limits;
 mod other;
 mod rest_api;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Method, Request};
 use local::function::Invoked;
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::front_door::{raises, returns, shape};
-use testkit::{FrontDoor, Harness, Kind};
+use testkit::harness::START;
+use testkit::{FrontDoor, Harness, Kind, events};
 
-use crate::mint::Jwt;
+use crate::mint::{Jwt, bearer};
 
 const OTHER_SITE: (&str, &str) = ("WEBSITE_DOMAIN", "https://other.com");
 
@@ -75,4 +78,51 @@ async fn http(settings: Headers<'_>, request: &Request<Bytes>) -> Value {
 /// A token that a test stack accepts.
 fn valid() -> String {
     Jwt::valid().sign()
+}
+
+/// A token of the session of `events::seed_session`, which the table knows.
+fn of_a_session() -> String {
+    events::access_token(&events::session(), Duration::from_hours(1))
+}
+
+const STRICT: (&str, &str) = ("CHECK_DATABASE", "true");
+
+/// Only administrators whose e-mail address was verified within ten minutes.
+const DEMANDS: (&str, &str) = (
+    "REQUIRED_CLAIMS",
+    r#"[{"claim":"st-role","includes":"admin"},{"claim":"st-ev","isTrue":true,"maxAgeInSeconds":600}]"#,
+);
+
+/// A token with these roles, of a user whose address was verified that long ago.
+fn with_roles(roles: &[&str], ago: Duration) -> String {
+    let verified_at = START.as_millis() - u64::try_from(ago.as_millis()).unwrap();
+    let token = Jwt::valid().claim("st-role", json!({ "v": roles, "t": START.as_millis() }));
+    token.claim("st-ev", json!({ "v": true, "t": verified_at })).sign()
+}
+
+/// What the client is told of a session that is no administrator's and was verified 11 minutes ago.
+const INVALID_CLAIM: &str = concat!(
+    r#"{"message":"invalid claim","claimValidationErrors":[{"id":"st-role","reason":{"message":"wrong value","#,
+    r#""expectedToInclude":"admin","actualValue":["user"]}},{"id":"st-ev","reason":{"message":"expired","#,
+    r#""ageInSeconds":660,"maxAgeInSeconds":600}}]}"#,
+);
+
+/// A request by that session.
+fn not_allowed() -> String {
+    bearer(&with_roles(&["user"], Duration::from_mins(11)))
+}
+
+/// A request by a session that meets the demands.
+fn allowed() -> String {
+    bearer(&with_roles(&["user", "admin"], Duration::from_mins(10)))
+}
+
+#[test]
+fn every_row_is_a_test_named_by_its_number() {
+    let sources =
+        [include_str!("http_api.rs"), include_str!("rest_api.rs"), include_str!("other.rs")];
+    let missing: Vec<_> = (1..=88)
+        .filter(|row| !sources.iter().any(|source| source.contains(&format!("fn row_{row:02}_"))))
+        .collect();
+    assert_eq!(missing, [0; 0]);
 }

@@ -5,14 +5,16 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Value, json};
 use session::model::KeyId;
+use session::store::SessionRevoker as _;
 use session::token::SigningKey;
 use session::token::key::SigningAlgorithm;
 use testkit::front_door::{JwtAuthorizer, shape};
 use testkit::harness::START;
-use testkit::{Fault, IdentitySource, Kind, keys};
+use testkit::{Fault, IdentitySource, Kind, events, keys};
 
 use super::{
-    OTHER_SITE, UNAUTHORIZED, function, get, given, http, ours, post, raising, request, valid,
+    OTHER_SITE, STRICT, UNAUTHORIZED, function, get, given, http, of_a_session, ours, post,
+    raising, request, valid,
 };
 use crate::mint::{Jwt, access_cookie, bearer};
 
@@ -76,6 +78,20 @@ async fn row_74_without_a_session_no_connection() {
     assert_eq!(raised.error_message, "Unauthorized");
     let (_, front) = ours(Kind::WebSocket, &[]).await;
     assert_eq!(front.send(&get(&[OWN])).await.status(), 401);
+}
+
+#[tokio::test] // function, model: what a connection costs is one decision; the next one needs a session again
+async fn row_75_a_revoked_session_keeps_its_connection_and_opens_no_other() {
+    let (stack, front) = ours(Kind::WebSocket, &[STRICT]).await;
+    events::seed_session(&stack.store).await;
+    let handshake = get(&[OWN, ("cookie", &access_cookie(&of_a_session()))]);
+    let connection = front.send(&handshake).await;
+    assert_eq!((connection.status(), front.take_invocations()), (101, 1));
+    stack.store.delete_session(&events::session().handle).await.unwrap();
+    // Later events carry what the handshake found, and nobody asks again.
+    assert_eq!(connection.authorizer.unwrap()["userId"], "user-1");
+    assert_eq!(front.take_invocations(), 0);
+    assert_eq!(front.send(&handshake).await.status(), 401);
 }
 
 #[tokio::test] // function, model

@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use testkit::front_door::{GatewayResponse, shape};
 use testkit::{FrontDoor, Harness, IdentitySource, Kind};
 
-use super::{UNAUTHORIZED, function, get, given, ours, raising, request, valid};
+use super::{
+    DEMANDS, INVALID_CLAIM, UNAUTHORIZED, allowed, function, get, given, not_allowed, ours,
+    raising, request, valid,
+};
 use crate::mint::{Jwt, access_cookie, bearer};
 use crate::templates;
 
@@ -111,6 +114,23 @@ async fn row_56_without_a_token_401_is_raised() {
     let outcome = front.send(&get(&[])).await;
     assert_eq!((outcome.status(), outcome.body()), (401, UNAUTHORIZED));
     assert_eq!(front.take_invocations(), 1);
+}
+
+#[tokio::test] // function, model with the gateway responses of the template
+async fn row_57_claims_that_do_not_suffice_are_403_with_the_body_that_front_ends_read() {
+    let request = get(&[("authorization", &not_allowed()), ("origin", "https://example.com")]);
+    let answer = function(&[DEMANDS], shape::rest_request(&request)).await.unwrap();
+    let stage = "arn:aws:execute-api:eu-west-1:123456789012:abcdef123/v1/*";
+    assert_eq!(answer, policy("Deny", stage, &json!({ "body": INVALID_CLAIM })));
+    for kind in [Kind::RestRequest, Kind::RestToken] {
+        let (_, mut front) = ours(kind, &[DEMANDS]).await;
+        front.gateway_responses = configured();
+        let outcome = front.send(&request).await;
+        assert_eq!((outcome.status(), outcome.body()), (403, INVALID_CLAIM));
+        let headers = outcome.response.headers();
+        assert_eq!(headers["access-control-allow-origin"], "https://example.com");
+        assert_eq!(front.send(&get(&[("authorization", &allowed())])).await.status(), 200);
+    }
 }
 
 #[tokio::test] // model, given result
