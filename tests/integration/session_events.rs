@@ -70,11 +70,21 @@ fn handle_in(tokens: &Tokens) -> Json {
     crate::effects::claims(&tokens.access)["sessionHandle"].clone()
 }
 
-/// The one event that was told since the last.
+/// The one event that was told since the last, which is described to those who write rules for it.
 fn only(bus: &Bus) -> (String, Json) {
     let events = bus.take_events();
     assert_eq!(events.len(), 1, "{events:?}");
-    events.into_iter().next().unwrap()
+    let (kind, detail) = events.into_iter().next().unwrap();
+    let described = include_str!("../../docs/events.md");
+    let words = ["outcome", "cause"].into_iter().filter_map(|member| detail[member].as_str());
+    let members = detail.as_object().unwrap().keys().map(String::as_str);
+    for name in members.chain(words).chain([kind.as_str()]) {
+        assert!(
+            described.contains(&format!("`{name}`")),
+            "docs/events.md does not describe {name}"
+        );
+    }
+    (kind, detail)
 }
 
 #[tokio::test]

@@ -468,6 +468,27 @@ mod tests {
     }
 
     #[test]
+    fn an_origin_is_compared_whole_and_as_browsers_write_it() {
+        let config = config(&[TWO_SITES]).unwrap();
+        for text in [
+            "https://example.com.evil.example",
+            "https://example.com@evil.example",
+            "https://evil.example/https://example.com",
+            "https://sub.example.com",
+            "https://example.com:8443",
+            "https://[::1",
+            "https://",
+            "file:///",
+            "",
+        ] {
+            let website = for_request(&config, "origin", text);
+            assert_eq!(website.anti_csrf, AntiCsrf::ViaCustomHeader, "{text}");
+        }
+        let standard_port = for_request(&config, "origin", "https://example.com:443");
+        assert_eq!(standard_port.anti_csrf, AntiCsrf::None);
+    }
+
+    #[test]
     fn an_origin_counts_more_than_a_referer() {
         let config = config(&[TWO_SITES]).unwrap();
         let mut headers = HeaderMap::new();
