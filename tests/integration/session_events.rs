@@ -168,6 +168,23 @@ async fn the_sessions_of_a_user_are_told_together_and_by_whom() {
 }
 
 #[tokio::test]
+async fn of_several_sessions_those_before_a_fault_are_told_together() {
+    let stage = Stage::new().await;
+    let mut handles = vec![];
+    for _ in 0..3 {
+        handles.push(handle_in(&stage.sign_in().await));
+    }
+    let parsed: Vec<SessionHandle> =
+        handles.iter().map(|handle| handle.as_str().unwrap().parse().unwrap()).collect();
+    stage.bus.take_events();
+    stage.stack.wire.script([None, None, Some(Fault::AccessDenied)]);
+    assert!(stage.sessions.revoke_many(&parsed).await.is_err());
+    assert_eq!(only(&stage.bus).1["sessionHandles"], json!(handles[..2]));
+    assert_eq!(stage.sessions.revoke_many(&parsed).await.unwrap(), [parsed[2]]);
+    assert_eq!(only(&stage.bus).1["sessionHandles"], json!(handles[2..]));
+}
+
+#[tokio::test]
 async fn what_did_not_happen_is_not_told() {
     let stage = Stage::new().await;
     let tokens = stage.sign_in().await;

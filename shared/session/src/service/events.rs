@@ -1,12 +1,11 @@
 //! What others are told of sessions, after the fact.
 
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::{RefreshOutcome, Sessions};
+use super::{BoxError, RefreshOutcome, Sessions};
 use crate::error::Reuse;
 use crate::model::{SessionHandle, TenantId, Timestamp, UserId};
 
@@ -67,8 +66,7 @@ pub enum RevocationCause {
 }
 
 /// What telling a listener comes to.
-pub type Told<'a> =
-    Pin<Box<dyn Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send + 'a>>;
+pub type Told<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + 'a>>;
 
 /// Is told what happens to sessions.
 ///

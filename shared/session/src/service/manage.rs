@@ -108,9 +108,8 @@ impl<S: SessionLister + SessionRevoker> Sessions<S> {
             return Ok(());
         };
         let handles = self.handles_of(which, now).await?;
-        for handle in handles.get(limit.into()..).unwrap_or_default() {
-            self.end(handle, Some(which.user_id), RevocationCause::OverLimit).await?;
-        }
+        let surplus = handles.get(limit.into()..).unwrap_or_default();
+        self.end_all(surplus, Some(which.user_id), RevocationCause::OverLimit).await?;
         Ok(())
     }
 }
@@ -137,13 +136,7 @@ impl<S: SessionRevoker> Sessions<S> {
         &self,
         handles: &[SessionHandle],
     ) -> Result<Vec<SessionHandle>, SessionError> {
-        let mut ended = Vec::new();
-        for handle in handles {
-            if self.revoke(handle).await? {
-                ended.push(*handle);
-            }
-        }
-        Ok(ended)
+        self.end_all(handles, None, RevocationCause::ByHandle).await
     }
 
     /// As [`Self::revoke`], for a session whose user is signing out.
@@ -161,11 +154,31 @@ impl<S: SessionRevoker> Sessions<S> {
         user_id: Option<&UserId>,
         cause: RevocationCause,
     ) -> Result<bool, SessionError> {
-        let was_there = self.store.delete_session(handle).await?;
-        if was_there {
-            self.tell_revoked(&[*handle], user_id, cause).await;
+        let ended = self.end_all(std::slice::from_ref(handle), user_id, cause).await?;
+        Ok(!ended.is_empty())
+    }
+
+    /// Deletes one after the other, and tells of all together, also of those before a fault.
+    async fn end_all(
+        &self,
+        handles: &[SessionHandle],
+        user_id: Option<&UserId>,
+        cause: RevocationCause,
+    ) -> Result<Vec<SessionHandle>, SessionError> {
+        let mut ended = Vec::new();
+        let mut fault = None;
+        for handle in handles {
+            match self.store.delete_session(handle).await {
+                Ok(true) => ended.push(*handle),
+                Ok(false) => {}
+                Err(error) => {
+                    fault = Some(error);
+                    break;
+                }
+            }
         }
-        Ok(was_there)
+        self.tell_revoked(&ended, user_id, cause).await;
+        fault.map_or(Ok(ended), |error| Err(error.into()))
     }
 }
 
