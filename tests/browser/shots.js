@@ -30,17 +30,23 @@ try {
       await page.locator("#answer").waitFor();
       await shoot("2-signed-in");
 
+      await page.locator("#sign-in-elsewhere").click();
+      await page.locator("#devices li").nth(1).waitFor();
+      await page.locator("#reports").click();
+      await page.locator("#refused-role").waitFor();
+      await shoot("3-refused");
+
       await page.locator("#steal").click();
       await page.locator('#thief-holds[data-standing="newest"]').waitFor();
       await page.locator("#device-refresh").click();
       await page.locator('#thief-holds[data-standing="late"]').waitFor();
-      await shoot("3-stolen");
+      await shoot("4-stolen");
 
       await page.locator("#use-copy").click();
       await page.locator('#device-holds[data-standing="burnt"]').waitFor();
       await page.locator("#device-refresh").click();
       await page.locator("#notice").waitFor();
-      await shoot("4-theft-detected");
+      await shoot("5-theft-detected");
       await context.close();
     }
   }

@@ -134,6 +134,7 @@ async fn an_id_token_of_the_provider_signs_its_user_in() {
     let claims = &body(&me)["accessTokenPayload"];
     assert_eq!(claims["sub"], "ada");
     assert_eq!(claims["st-role"]["v"], json!(["admin", "staff"]));
+    assert_eq!(claims["auth_time"], START.as_secs() - 20);
 }
 
 #[tokio::test]
@@ -253,6 +254,118 @@ async fn old_keys_serve_while_the_provider_is_away() {
     assert_eq!(issuer.fetches(), 2);
 }
 
+/// A caller of the example `protected`, which the stack serves below `/account`.
+struct Caller {
+    stack: Harness,
+    token: Mutex<String>,
+}
+
+impl Caller {
+    async fn signed_in() -> Self {
+        let stack = Harness::new(&[]).await;
+        let token = Mutex::new(stack.sign_in("header").await.access);
+        Self { stack, token }
+    }
+
+    /// Status and body; keeps the access token that an answer brings, as front ends do.
+    async fn call(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
+        let bearer = format!("Bearer {}", self.token.lock().unwrap());
+        let request = Request::builder().method(method).uri(path).header("authorization", bearer);
+        let body = Bytes::from(if body.is_null() { String::new() } else { body.to_string() });
+        let response = self.stack.stack.handle(request.body(body).unwrap()).await;
+        let renewed = Tokens::of(&response).access;
+        if !renewed.is_empty() {
+            *self.token.lock().unwrap() = renewed;
+        }
+        (response.status().as_u16(), self::body(&response))
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        self.call(Method::GET, path, Value::Null).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        self.call(Method::POST, path, body).await
+    }
+}
+
+fn invalid_claim(id: &str, reason: &Value) -> (u16, Value) {
+    let errors = json!([{ "id": id, "reason": reason }]);
+    (403, json!({ "message": "invalid claim", "claimValidationErrors": errors }))
+}
+
+#[tokio::test]
+async fn settings_are_kept_with_the_session() {
+    let caller = Caller::signed_in().await;
+    let settings = json!({ "theme": "dark" });
+    assert_eq!(caller.call(Method::PUT, "/account/settings", settings.clone()).await.0, 200);
+    let (status, account) = caller.get("/account").await;
+    assert_eq!(
+        (status, &account["settings"], &account["userId"]),
+        (200, &settings, &json!("user-1"))
+    );
+    assert_eq!(caller.call(Method::PUT, "/account/settings", json!([1])).await.0, 400);
+}
+
+#[tokio::test]
+async fn a_role_that_is_granted_serves_at_once() {
+    let caller = Caller::signed_in().await;
+    let reason = json!({
+        "message": "wrong value",
+        "expectedToInclude": "admin",
+        "actualValue": ["member"],
+    });
+    assert_eq!(caller.get("/account/reports").await, invalid_claim("st-role", &reason));
+    assert_eq!(caller.post("/account/admin", Value::Null).await.0, 200);
+    assert_eq!(caller.get("/account/reports").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_transfer_asks_for_a_recent_sign_in() {
+    let caller = Caller::signed_in().await;
+    assert_eq!(caller.post("/account/transfers", Value::Null).await.0, 200);
+
+    caller.stack.clock.advance(Duration::from_mins(1));
+    let reason = json!({ "message": "expired", "ageInSeconds": 60, "maxAgeInSeconds": 3 });
+    let refused = caller.post("/account/transfers", Value::Null).await;
+    assert_eq!(refused, invalid_claim("auth_time", &reason));
+    assert_eq!(caller.post("/account/confirm", json!({ "userId": "user-2" })).await.0, 403);
+    assert_eq!(caller.post("/account/transfers", Value::Null).await.0, 403);
+
+    assert_eq!(caller.post("/account/confirm", json!({ "userId": "user-1" })).await.0, 200);
+    assert_eq!(caller.post("/account/transfers", Value::Null).await.0, 200);
+}
+
+#[tokio::test]
+async fn signing_out_elsewhere_leaves_this_device_alone() {
+    let caller = Caller::signed_in().await;
+    let elsewhere = caller.stack.sign_in("header").await;
+    let (_, devices) = caller.get("/account/devices").await;
+    let current = |devices: &Value| {
+        let devices = devices.as_array().unwrap().iter();
+        devices.map(|device| device["current"].as_bool().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(current(&devices).into_iter().filter(|current| *current).count(), 1);
+    assert_eq!(current(&devices).len(), 2);
+
+    let ended = caller.call(Method::DELETE, "/account/devices", Value::Null).await;
+    assert_eq!(ended, (200, json!({ "ended": 1 })));
+    assert_eq!(current(&caller.get("/account/devices").await.1), [true]);
+    let refresh = [("authorization", elsewhere.refresh_bearer())];
+    let refresh = refresh.each_ref().map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(caller.stack.refresh(&refresh).await.status(), 401);
+}
+
+#[tokio::test]
+async fn without_a_session_the_account_is_refused_as_front_ends_expect_it() {
+    let stack = Harness::new(&[]).await;
+    let refused = stack.send(Method::GET, "/account", &[]).await;
+    assert_eq!(
+        (refused.status().as_u16(), body(&refused)),
+        (401, json!({ "message": "unauthorised" }))
+    );
+}
+
 fn example(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(path)
 }
@@ -295,22 +408,14 @@ async fn a_handler_knows_who_is_signed_in(language: Language, file: &str, name: 
     });
     assert_eq!(call("me", &member.sign()).await, (200, me));
     assert_eq!(call("reports", &admin.sign()).await, (200, json!({ "reports": ["2024", "2025"] })));
-    let invalid = |reason: Value| {
-        let errors = json!([{ "id": "st-role", "reason": reason }]);
-        (403, json!({ "message": "invalid claim", "claimValidationErrors": errors }))
-    };
-    assert_eq!(
-        call("reports", &member.sign()).await,
-        invalid(json!({
-            "message": "wrong value",
-            "expectedToInclude": "admin",
-            "actualValue": ["member"],
-        }))
-    );
-    assert_eq!(
-        call("reports", &plain.sign()).await,
-        invalid(json!({ "message": "value does not exist", "expectedToInclude": "admin" }))
-    );
+    let wrong = json!({
+        "message": "wrong value",
+        "expectedToInclude": "admin",
+        "actualValue": ["member"],
+    });
+    assert_eq!(call("reports", &member.sign()).await, invalid_claim("st-role", &wrong));
+    let missing = json!({ "message": "value does not exist", "expectedToInclude": "admin" });
+    assert_eq!(call("reports", &plain.sign()).await, invalid_claim("st-role", &missing));
     assert_eq!(call("other", &plain.sign()).await, (404, json!({ "message": "Not Found" })));
 }
 

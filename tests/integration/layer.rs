@@ -259,7 +259,8 @@ async fn error_handlers_replace_the_answer_and_not_the_clearing() {
     let expired = crate::mint::access_cookie(&crate::mint::Jwt::expired().sign());
     let seen = get(&stack, &layer, &[("cookie", &expired)], plain).await;
     assert_eq!((seen.body.as_str(), seen.effects), (r#""refresh""#, none()));
-    let demanding = RouteOptions::default().require(ClaimValidator::authenticated());
+    let by_hardware_key = ClaimValidator::authenticated_by(["hwk"]);
+    let demanding = RouteOptions::default().require(by_hardware_key);
     let layer = layer.with(demanding);
     let response = send(&layer, (Method::GET, "/"), &[("cookie", &cookie)], plain).await.unwrap();
     assert_eq!((response.status().as_u16(), response.body().as_ref()), (418, &b"1"[..]));

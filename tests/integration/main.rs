@@ -7,6 +7,7 @@ mod create_rows;
 mod effects;
 mod events;
 mod examples;
+mod features;
 mod hostile;
 mod jwt_authorizers;
 mod jwts;

@@ -193,7 +193,7 @@ async fn m7_a_reason_may_be_any_json() {
 }
 
 async fn merge_x(session: Option<Session>) -> crate::route::Handled {
-    let patch = map(json!({ "x": 1, "role": null }));
+    let patch = map(json!({ "x": 1, "st-role": null }));
     session.unwrap().merge_into_access_token_payload(patch).await?;
     ok()
 }
@@ -214,7 +214,7 @@ async fn m8_a_merge_delivers_a_token_with_the_same_end_issued_now() {
         let mut expected = before.clone();
         expected["iat"] = (START.as_secs() + 60).into();
         expected["x"] = 1.into();
-        expected.as_object_mut().unwrap().remove("role").unwrap();
+        expected.as_object_mut().unwrap().remove("st-role").unwrap();
         assert_eq!(after, expected);
         let minute_later = "Wed, 13 Nov 2024 22:14:20 GMT";
         let mut effects = effects;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use session::Sessions;
 use session::http::{create, error_response, json};
-use session::model::{Clock, DeviceContext, NewSession};
+use session::model::{Authentication, Clock, DeviceContext, NewSession, Timestamp, claims};
 use session::store::{KeyCreator, PrivateKeyReader, SessionCreator, SessionLister, SessionRevoker};
 
 pub use self::oidc::{IdToken, Provider, Refusal};
@@ -49,11 +49,14 @@ where
 
     let mut new = NewSession::for_user(user.sub);
     // Claims travel in every access token, session data stays on the server.
-    let roles = json!({ "v": user.groups, "t": now.as_millis() });
-    new.access_token_payload.insert("st-role".to_owned(), roles);
+    new.access_token_payload.insert("st-role".to_owned(), claims::stored(user.groups.into(), now));
     if let Some(email) = user.email {
         new.session_data.insert("email".to_owned(), email.into());
     }
+
+    // Routes that ask for a recent sign-in look at this.
+    new.authentication =
+        user.auth_time.map(|at| Authentication { at: Timestamp::from_secs(at), methods: user.amr });
 
     let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
     let used_by = DeviceContext::new(agent, None);

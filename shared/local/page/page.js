@@ -1,8 +1,9 @@
-// Two parties share this page: the device, whose fetch the SDK intercepts, and the thief,
-// whose fetch the SDK never sees.
+// Three parties share this page: the device, whose fetch the SDK intercepts, and the thief and the
+// phone, whose fetches the SDK never sees.
 
 const METHOD = new URLSearchParams(location.search).get("method") === "header" ? "header" : "cookie";
 const REFRESH_PATH = "/auth/session/refresh";
+const PHONE = "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 Chrome/140.0 Mobile Safari/537.36";
 
 const $ = (id) => document.getElementById(id);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -82,6 +83,8 @@ const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
 let settings = { accessTokenTtlSeconds: 0, refreshFlightSeconds: 0, reuseWindowSeconds: 0 };
 let copy = null; // the thief's refresh token and its fingerprint
 let thiefGivenAwayBy = null; // whose refresh made the server notice
+let refusal = null; // the claim that a route misses, as the SDK reports it
+let attempt = null; // how to ask that route again
 let notice = "";
 
 // ---- network ---------------------------------------------------------------------------------
@@ -106,7 +109,9 @@ const fetchAs = (who) => async (resource, init) => {
 
   let note;
   const frontToken = response.headers.get("front-token");
-  if (frontToken && frontToken !== "remove") {
+  if (who === "phone") {
+    note = "a session of its own";
+  } else if (frontToken && frontToken !== "remove") {
     const { up } = decode(frontToken);
     note = lineage.record(up, presented);
     if (who === "thief") copy = { token: response.headers.get("st-refresh-token"), fingerprint: up.refreshTokenHash1 };
@@ -121,20 +126,23 @@ const fetchAs = (who) => async (resource, init) => {
 
 const fetchAsThief = fetchAs("thief");
 
-async function call(path, init) {
+async function call(path, init, where = "answer") {
   const response = await fetch(path, init);
-  show(`${init?.method ?? "GET"} ${path} → ${response.status}`, await response.json());
+  show(`${init?.method ?? "GET"} ${path} → ${response.status}`, await response.json(), where);
+  return response;
 }
+
+const post = (body) => ({
+  method: "POST",
+  headers: { "content-type": "application/json" },
+  body: JSON.stringify(body),
+});
 
 // ---- actions ---------------------------------------------------------------------------------
 
 async function signIn() {
   if (!$("signin-form").reportValidity()) return;
-  await call("/example/signin", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ userId: $("user-id").value.trim() }),
-  });
+  await call("/example/signin", post({ userId: $("user-id").value.trim() }));
 }
 
 async function burst() {
@@ -145,6 +153,44 @@ async function burst() {
 async function callAfterExpiry() {
   await until(() => msToExpiry() <= 0);
   await call("/api/me");
+}
+
+// The phone keeps its tokens to itself: without credentials nothing of this browser changes.
+async function signInElsewhere() {
+  const init = post({ userId: session().uid, agent: PHONE });
+  await fetchAs("phone")("/example/signin", { ...init, credentials: "omit" });
+  await listDevices();
+}
+
+async function signOutElsewhere() {
+  await fetch("/account/devices", { method: "DELETE" });
+  await listDevices();
+}
+
+async function listDevices() {
+  const response = await fetch("/account/devices");
+  if (response.ok) showDevices(await response.json());
+}
+
+// A route that refuses says so through the SDK's event; what it was asked is kept, to ask again.
+async function demand(path, init) {
+  refusal = null;
+  attempt = () => demand(path, init);
+  await call(path, init, "demand-answer");
+}
+
+async function meetDemand(path, init) {
+  const { ok } = await call(path, init, "demand-answer");
+  if (ok) await attempt();
+}
+
+const openReports = () => demand("/account/reports");
+const transfer = () => demand("/account/transfers", { method: "POST" });
+const becomeAdmin = () => meetDemand("/account/admin", { method: "POST" });
+
+async function confirm() {
+  if (!$("confirm-form").reportValidity()) return;
+  await meetDemand("/account/confirm", post({ userId: $("confirm-id").value.trim() }));
 }
 
 // The endpoint stands for the disk of the device: it hands out the refresh token that this
@@ -191,18 +237,54 @@ const setText = (id, text) => {
   if ($(id).textContent !== text) $(id).textContent = text;
 };
 
-function show(title, body) {
-  setText("answer", `${title}\n${typeof body === "string" ? body : JSON.stringify(body, null, 2)}`);
-  $("answer").hidden = false;
+function show(title, body, where = "answer") {
+  setText(where, `${title}\n${typeof body === "string" ? body : JSON.stringify(body, null, 2)}`);
+  $(where).hidden = false;
 }
 
-function log(who, what, { status, note } = {}) {
-  const element = (tag, textContent, className = "") =>
-    Object.assign(document.createElement(tag), { textContent, className });
-  const badge = element("span", who, "who");
+const element = (tag, textContent, className = "") =>
+  Object.assign(document.createElement(tag), { textContent, className });
+
+function badge(who, text = who) {
+  const badge = element("span", text, "who");
   badge.dataset.who = who;
-  const entry = document.createElement("li");
-  entry.append(element("time", new Date().toLocaleTimeString("en-GB")), badge, element("span", what));
+  return badge;
+}
+
+// Enough for a list of devices; the whole text is a pointer's rest away. Agents name their ancestors as
+// well, so the order counts.
+const BROWSERS = { Edg: "Edge", Firefox: "Firefox", Chrome: "Chrome", Safari: "Safari", curl: "curl" };
+const SYSTEMS = { Android: "Android", iPhone: "iPhone", Windows: "Windows", "Mac OS": "macOS", Linux: "Linux" };
+
+const agentName = (agent) => {
+  const named = (names) => Object.entries(names).find(([mark]) => agent?.includes(mark))?.[1];
+  return [named(BROWSERS) ?? "Unknown client", named(SYSTEMS)].filter(Boolean).join(" on ");
+};
+
+const clock = (ms) => new Date(ms).toLocaleTimeString("en-GB");
+
+function showDevices(devices) {
+  $("devices").replaceChildren(
+    ...devices.map(({ current, agent, lastUsed, created }) => {
+      const item = element("li", "");
+      item.title = agent ?? "";
+      item.append(element("strong", agentName(agent)));
+      if (current) item.append(badge("device", "this device"));
+      item.append(element("small", `last refreshed ${clock(lastUsed)}, signed in ${clock(created)}`));
+      return item;
+    }),
+  );
+}
+
+// As the claim classes of the SDK put their reasons.
+const because = ({ id, reason }) => {
+  if (reason.message === "expired") return `the sign-in is more than ${reason.maxAgeInSeconds}\u00a0s old`;
+  return `${id}: ${reason.message}, ${JSON.stringify(reason.expectedToInclude)} is expected`;
+};
+
+function log(who, what, { status, note } = {}) {
+  const entry = element("li", "");
+  entry.append(element("time", clock(Date.now())), badge(who), element("span", what));
   if (status) entry.append(element("span", status, `status ${status < 400 ? "good" : "bad"}`));
   if (note) entry.append(element("small", note));
   $("log").prepend(entry);
@@ -218,6 +300,10 @@ function render() {
   for (const id of ["play", "steal", "device-refresh", "call-after-expiry"]) $(id).disabled = !current;
   $("use-copy").disabled = !copy;
   $("holders").hidden = !current;
+  for (const id of ["reports", "transfer"]) $(id).disabled = !current;
+  $("devices-card").hidden = !current;
+  $("refused-role").hidden = refusal?.id !== "st-role";
+  $("confirm-form").hidden = refusal?.id !== "auth_time";
   if (!current) return;
 
   const left = msToExpiry();
@@ -250,15 +336,23 @@ const ENDINGS = {
     "held tokens of this session. It ended for both.",
 };
 
-function onEvent({ action, sessionExpiredOrRevoked }) {
+function onEvent({ action, sessionExpiredOrRevoked, claimValidationErrors }) {
+  if (action === "API_INVALID_CLAIM") {
+    [refusal] = claimValidationErrors;
+    const reason = because(refusal);
+    log("sdk", action, { note: reason });
+    for (const place of document.querySelectorAll(".reason")) place.textContent = `${reason}.`;
+    return;
+  }
   log("sdk", action);
   if (action === "SIGN_OUT") notice = "Signed out.";
   else if (action === "UNAUTHORISED" && sessionExpiredOrRevoked)
     notice = ENDINGS[thiefGivenAwayBy] ?? "Signed out: the session has expired or was ended elsewhere.";
   else if (action !== "SESSION_CREATED") return;
-  copy = thiefGivenAwayBy = null;
-  $("answer").hidden = true;
+  copy = thiefGivenAwayBy = refusal = null;
+  for (const id of ["answer", "demand-answer"]) $(id).hidden = true;
   render();
+  if (action === "SESSION_CREATED") listDevices();
 }
 
 // ---- start -----------------------------------------------------------------------------------
@@ -297,6 +391,12 @@ async function start() {
   on("like", () => call("/api/like", { method: "POST" }));
   on("call-public", () => call("/api/public"));
   on("burst", burst);
+  on("sign-in-elsewhere", signInElsewhere);
+  on("sign-out-elsewhere", signOutElsewhere);
+  on("reports", openReports);
+  on("transfer", transfer);
+  on("become-admin", becomeAdmin);
+  on("confirm", confirm);
   on("call-after-expiry", callAfterExpiry);
   on("play", playTheft);
   on("steal", steal);
@@ -307,6 +407,7 @@ async function start() {
   $("app").hidden = false;
   settings = await (await network("/example/settings")).json();
   const hint = "Start with --access-token-ttl 10 --refresh-flight 2 to see expiry and theft within seconds.";
+  setText("fresh", `${settings.stepUpSeconds} s`);
   const ttl = settings.accessTokenTtlSeconds;
   setText("timings", `Access tokens live ${ttl} s here. ${ttl > 60 ? hint : ""}`);
   setText("window-hint", `For ${settings.reuseWindowSeconds} s after a token is replaced, the old one gets the same ` +
@@ -316,6 +417,7 @@ async function start() {
   if (!session()) await supertokens.doesSessionExist();
   render();
   setInterval(render, 100);
+  if (session()) await listDevices();
 }
 
 $(`${METHOD}-method`).setAttribute("aria-current", "page");

@@ -1,6 +1,10 @@
-//! An example application behind the authorizer: what a team would write on its own.
+//! An example application: what a team would write on its own.
+//!
+//! Sign-in, and routes behind the authorizer. Those that change the session, below `/account`, are the
+//! example function `protected`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use http::{StatusCode, header};
 use lambda_http::request::RequestContext;
@@ -8,9 +12,12 @@ use lambda_http::{Body, Request, RequestExt as _, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use session::http::{create, error_response, json};
-use session::model::{Clock, DeviceContext, NewSession};
+use session::model::{Authentication, Clock, DeviceContext, NewSession, claims};
 use session::store::{KeyCreator, PrivateKeyReader, SessionCreator, SessionLister, SessionRevoker};
 use session::{SessionConfig, Sessions};
+
+/// How long ago the user may have signed in for a transfer: short enough to see it refused.
+pub(crate) const FRESH: Duration = Duration::from_secs(3);
 
 type Answer = Response<Body>;
 
@@ -18,6 +25,8 @@ type Answer = Response<Body>;
 #[serde(rename_all = "camelCase")]
 struct SignIn {
     user_id: String,
+    /// In place of the `User-Agent`, which scripts cannot choose: so the demo page plays a phone.
+    agent: Option<String>,
 }
 
 /// `POST /example/signin`: creates a session for whoever is named. A real application checks a
@@ -34,12 +43,15 @@ where
         let problem = json!({ "message": "send JSON such as {\"userId\": \"alice\"}" });
         return ok(json(StatusCode::BAD_REQUEST, &problem));
     };
+    let now = clock.now();
     let mut new = NewSession::for_user(sign_in.user_id);
-    new.access_token_payload.insert("role".to_owned(), "member".into());
+    let roles = claims::stored(json!(["member"]), now);
+    new.access_token_payload.insert("st-role".to_owned(), roles);
+    new.authentication = Some(Authentication { at: now, methods: vec!["pwd".to_owned()] });
     let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-    let used_by = DeviceContext::new(agent, None);
+    let used_by = DeviceContext::new(sign_in.agent.as_deref().or(agent), None);
     let mut rng = bootstrap::system_rng();
-    match create(sessions, &request, new, used_by, clock.now(), &mut rng).await {
+    match create(sessions, &request, new, used_by, now, &mut rng).await {
         Ok(tokens) => {
             let mut response = json(StatusCode::OK, &json!({ "status": "OK" }));
             tokens.apply(response.headers_mut());
@@ -78,6 +90,7 @@ pub(crate) fn settings(config: &SessionConfig) -> Answer {
         "accessTokenTtlSeconds": config.access_token_ttl.as_secs(),
         "refreshFlightSeconds": config.refresh.flight().as_secs(),
         "reuseWindowSeconds": config.refresh.window().as_secs(),
+        "stepUpSeconds": FRESH.as_secs(),
     });
     ok(json(StatusCode::OK, &body))
 }

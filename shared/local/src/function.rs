@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use lambda_http::lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use lambda_http::request::LambdaRequest;
-use lambda_http::{Adapter, Body, Request, Response, Service as _, service_fn};
+use lambda_http::{Adapter, Body, Request, Response, Service, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -53,17 +53,26 @@ impl Function {
         R: Future<Output = Response<Body>> + Send + 'static,
     {
         let handler = Arc::new(handler);
-        Self(Arc::new(move |event| {
+        Self::service(service_fn(move |request| {
             let handler = Arc::clone(&handler);
+            async move { Ok::<_, Infallible>(handler(request).await) }
+        }))
+    }
+
+    /// As [`Self::http`], of a service, which may have layers.
+    pub fn service<S>(service: S) -> Self
+    where
+        S: Service<Request, Response = Response<Body>> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<Diagnostic> + Send,
+    {
+        Self(Arc::new(move |event| {
+            let service = service.clone();
             Box::pin(async move {
                 let event: LambdaRequest =
                     serde_json::from_value(event).map_err(|error| fault(&error))?;
-                let service = service_fn(move |request| {
-                    let handler = Arc::clone(&handler);
-                    async move { Ok::<_, Infallible>(handler(request).await) }
-                });
                 let event = LambdaEvent::new(event, Context::default());
-                let Ok(answer) = Adapter::from(service).call(event).await;
+                let answer = Adapter::from(service).call(event).await.map_err(Into::into)?;
                 serde_json::to_value(answer).map_err(|error| fault(&error))
             })
         }))

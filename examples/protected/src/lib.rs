@@ -1,0 +1,157 @@
+//! Protected routes of an application: read and change the session, ask for a role, ask for a recent
+//! sign-in, look after one's devices.
+//!
+//! [`VerifySession`] stands in front of the handler. It finds the session of each request, answers those
+//! without one as front ends expect it, and writes what the handler changed to the answer: a claim that
+//! was merged reaches the client at once, in a new access token.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use lambda_http::tower::Layer as _;
+use lambda_http::{Body, Request, Response, Service, service_fn};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use session::http::{RequestSession, VerifySession, json, not_found};
+use session::model::{ArrayClaim, ClaimValidator, Clock, SessionsOf};
+use session::service::BoxError;
+use session::store::DynamoDb;
+use session::{SessionError, Sessions};
+
+/// The claim with the user's roles; front ends know it by this name.
+const ROLES: &str = "st-role";
+
+/// The function; a transfer needs a sign-in that is no older than `fresh`.
+pub fn service(
+    sessions: Arc<Sessions<DynamoDb>>,
+    clock: Arc<dyn Clock>,
+    fresh: Duration,
+) -> impl Service<Request, Response = Response<Body>, Error = BoxError, Future: Send>
++ Clone
++ Send
++ Sync
++ 'static {
+    let session = VerifySession::new(Arc::clone(&sessions), Arc::clone(&clock));
+    let account = Account { sessions, clock, fresh };
+    session.layer(service_fn(move |request| {
+        let account = account.clone();
+        async move { account.handle(&request).await }
+    }))
+}
+
+#[derive(Clone)]
+struct Account {
+    sessions: Arc<Sessions<DynamoDb>>,
+    clock: Arc<dyn Clock>,
+    fresh: Duration,
+}
+
+/// A [`SessionError`] is answered by the layer: 401, 403 with the claims that are missing, or 503.
+type Answer = Result<Response<Body>, SessionError>;
+
+impl Account {
+    async fn handle(&self, request: &Request) -> Answer {
+        let session: RequestSession = RequestSession::of(request)?;
+        match (request.method().as_str(), request.uri().path()) {
+            ("GET", "/account") => show(&session).await,
+            ("PUT", "/account/settings") => keep_settings(&session, request).await,
+            ("POST", "/account/admin") => become_admin(&session).await,
+            ("GET", "/account/reports") => reports(&session).await,
+            ("POST", "/account/transfers") => self.transfer(&session).await,
+            ("POST", "/account/confirm") => confirm(&session, request).await,
+            ("GET", "/account/devices") => self.devices(&session).await,
+            ("DELETE", "/account/devices") => self.sign_out_elsewhere(&session).await,
+            _ => Ok(not_found().map(Body::from)),
+        }
+    }
+
+    /// Asks for a recent sign-in. Without one the answer is 403 with the claim `auth_time`, upon which
+    /// the front end lets the user confirm and tries again.
+    async fn transfer(&self, session: &RequestSession) -> Answer {
+        session.assert_claims(&[ClaimValidator::authenticated().max_age(self.fresh)]).await?;
+        Ok(ok(&json!({ "status": "transferred" })))
+    }
+
+    /// Where the user is signed in.
+    async fn devices(&self, session: &RequestSession) -> Answer {
+        let here = session.handle()?;
+        let sessions = self.sessions.sessions_of(session.user_id(), self.clock.now()).await?;
+        let devices = sessions.iter().map(|session| {
+            json!({
+                "current": session.handle == here,
+                "agent": session.last_used_by.agent,
+                "lastUsed": session.last_refreshed_at,
+                "created": session.created_at,
+            })
+        });
+        Ok(ok(&devices.collect()))
+    }
+
+    /// Ends every session of the user but this one. Access tokens that are out work until they expire.
+    async fn sign_out_elsewhere(&self, session: &RequestSession) -> Answer {
+        let here = session.handle()?;
+        let others = SessionsOf::user(session.user_id()).except(&here);
+        let ended = self.sessions.revoke_all(others).await?;
+        Ok(ok(&json!({ "ended": ended.len() })))
+    }
+}
+
+/// The token says who it is; what the application keeps with the session is in the table.
+async fn show(session: &RequestSession) -> Answer {
+    let kept = session.information().await?;
+    Ok(ok(&json!({
+        "userId": session.user_id(),
+        "roles": session.claim_value(ROLES),
+        "settings": kept.session_data,
+        "signedInAt": kept.created_at,
+        "endsAt": kept.expires_at,
+    })))
+}
+
+/// Session data stays on the server and may be large.
+async fn keep_settings(session: &RequestSession, request: &Request) -> Answer {
+    let Ok(settings) = serde_json::from_slice::<Map<String, Value>>(request.body()) else {
+        return Ok(refused(StatusCode::BAD_REQUEST, "send the settings as a JSON object"));
+    };
+    session.update_session_data(settings).await?;
+    Ok(ok(&json!({ "status": "OK" })))
+}
+
+/// Claims are in every access token; this answer carries a new one. An application would ask somebody
+/// first.
+async fn become_admin(session: &RequestSession) -> Answer {
+    session.set_claim_value(ROLES, json!(["member", "admin"])).await?;
+    Ok(ok(&json!({ "status": "OK" })))
+}
+
+/// Asks for a role. Without it the answer is 403 with the reason.
+async fn reports(session: &RequestSession) -> Answer {
+    session.assert_claims(&[ArrayClaim::new(ROLES).includes("admin")]).await?;
+    Ok(ok(&json!({ "reports": ["2024", "2025"] })))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Confirm {
+    user_id: String,
+}
+
+/// The user proves again who they are. An application would check a password or a passkey here.
+async fn confirm(session: &RequestSession, request: &Request) -> Answer {
+    let confirmed = serde_json::from_slice::<Confirm>(request.body())
+        .is_ok_and(|confirm| confirm.user_id == session.user_id().as_str());
+    if !confirmed {
+        return Ok(refused(StatusCode::FORBIDDEN, "that is not who is signed in"));
+    }
+    session.reauthenticated(["pwd"]).await?;
+    Ok(ok(&json!({ "status": "OK" })))
+}
+
+fn ok(body: &Value) -> Response<Body> {
+    json(StatusCode::OK, body).map(Body::from)
+}
+
+fn refused(status: StatusCode, message: &str) -> Response<Body> {
+    json(status, &json!({ "message": message })).map(Body::from)
+}

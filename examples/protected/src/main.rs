@@ -1,0 +1,17 @@
+//! The `protected` function.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bootstrap::SystemClock;
+use lambda_http::{Error, run};
+
+/// How long ago the user may have signed in for a transfer.
+const FRESH: Duration = Duration::from_mins(5);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    bootstrap::init_tracing();
+    let sessions = Arc::new(bootstrap::sessions().await?);
+    run(protected::service(sessions, Arc::new(SystemClock), FRESH)).await
+}
