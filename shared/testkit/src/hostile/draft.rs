@@ -24,6 +24,12 @@ pub(super) enum Key {
     ForeignRsa,
     /// A key on P-256 that nobody published.
     ForeignEc,
+    /// The key on P-256 that is published and does not sign yet.
+    Next,
+    /// The key on P-256 that signs no more and is still published.
+    Retiring,
+    /// An RSA key that signed in the past and is not believed any more.
+    Removed,
 }
 
 impl Key {
@@ -32,8 +38,8 @@ impl Key {
 
     pub(super) const fn algorithm(self) -> &'static str {
         match self {
-            Self::Rsa | Self::StaticRsa | Self::ForeignRsa => "RS256",
-            Self::Ec | Self::ForeignEc => "ES256",
+            Self::Rsa | Self::StaticRsa | Self::ForeignRsa | Self::Removed => "RS256",
+            Self::Ec | Self::ForeignEc | Self::Next | Self::Retiring => "ES256",
         }
     }
 
@@ -41,7 +47,10 @@ impl Key {
     pub(super) const fn id(self) -> &'static str {
         match self {
             Self::Rsa | Self::ForeignRsa => keys::DYNAMIC_ID,
-            Self::Ec | Self::ForeignEc => es256::ID,
+            Self::Ec | Self::ForeignEc => "d-1700000000001",
+            Self::Next => "d-1700003600000",
+            Self::Retiring => "d-1699999000000",
+            Self::Removed => "d-1600000000000",
             Self::StaticRsa => keys::STATIC_ID,
         }
     }
@@ -49,8 +58,8 @@ impl Key {
     /// The key of the other algorithm that is published as well.
     pub(super) const fn other(self) -> Self {
         match self {
-            Self::Rsa | Self::StaticRsa | Self::ForeignRsa => Self::Ec,
-            Self::Ec | Self::ForeignEc => Self::Rsa,
+            Self::Rsa | Self::StaticRsa | Self::ForeignRsa | Self::Removed => Self::Ec,
+            Self::Ec | Self::ForeignEc | Self::Next | Self::Retiring => Self::Rsa,
         }
     }
 
@@ -62,9 +71,11 @@ impl Key {
         let rsa = match self {
             Self::Ec => return es256::sign(message, 1),
             Self::ForeignEc => return es256::sign(message, 2),
+            Self::Next => return es256::sign(message, 3),
+            Self::Retiring => return es256::sign(message, 4),
             Self::Rsa => &DYNAMIC,
             Self::StaticRsa => &STATIC,
-            Self::ForeignRsa => &FOREIGN,
+            Self::ForeignRsa | Self::Removed => &FOREIGN,
         };
         rsa.try_sign(message.as_bytes()).unwrap()
     }

@@ -221,7 +221,7 @@ pub(super) fn parameters(family: &mut Family) {
     const IGNORED: &str = "unknown header parameters are ignored (RFC 7515 4); our key signed it";
     let attacker = keys::foreign("attacker").public_jwk();
     let attacker = serde_json::to_string(&attacker).unwrap();
-    let ours = serde_json::to_string(&es256::public_jwk()).unwrap();
+    let ours = serde_json::to_string(&es256::public_jwk(1, Key::Ec.id())).unwrap();
     let parameters = [
         ("jku", r#""https://attacker.example/keys.json""#.to_owned()),
         ("jku", r#""https://api.example.com/auth/jwt/jwks.json""#.to_owned()),

@@ -24,6 +24,7 @@ use serde_json::json;
 use session::model::Timestamp;
 use session::token::{TokenError, UnverifiedAccessToken, VerifyingKeySet};
 
+use self::draft::Key;
 use crate::harness::START;
 use crate::keys;
 
@@ -233,11 +234,14 @@ pub fn all() -> &'static [HostileToken] {
     &ALL
 }
 
-/// The published keys: a dynamic and a static RSA key, and a dynamic one on P-256.
+/// The published keys: a dynamic and a static RSA key; on P-256 a dynamic one, its successor and its
+/// predecessor.
 #[must_use]
 pub fn published() -> JwkSet {
     let rsa = [keys::dynamic(), keys::fixed()].map(|key| key.public_jwk());
-    JwkSet { keys: rsa.into_iter().chain([es256::public_jwk()]).collect() }
+    let ec = [(1, Key::Ec), (3, Key::Next), (4, Key::Retiring)];
+    let ec = ec.map(|(private, key)| es256::public_jwk(private, key.id()));
+    JwkSet { keys: rsa.into_iter().chain(ec).collect() }
 }
 
 /// [`published`], parsed.

@@ -27,7 +27,7 @@ fn published_forms(key: Key) -> Vec<(&'static str, Vec<u8>)> {
                 &point,
             ];
             let numbers = vec![("x", point[1..33].to_vec()), ("point", point.clone())];
-            (es256::public_jwk(), spki.concat(), numbers)
+            (es256::public_jwk(1, Key::Ec.id()), spki.concat(), numbers)
         }
         _ => {
             let pair = KeyPair::from_pkcs8(keys::DYNAMIC).unwrap();
