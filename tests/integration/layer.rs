@@ -16,7 +16,7 @@ use session::model::{
 use session::service::{BoxError, DatabaseCheck, FetchedClaim, IssuedTokens};
 use session::{SessionError, Sessions};
 use testkit::harness::{START, Tokens};
-use testkit::{Fault, Harness};
+use testkit::{Fault, Harness, Treatment};
 
 use crate::effects::{claims, clr_all, none, read};
 use crate::manage::{after, create, map, service};
@@ -167,6 +167,35 @@ async fn merges_at_once_in_one_request_are_all_in_the_token_that_is_delivered() 
     assert_eq!(response.headers().get_all("set-cookie").iter().count(), 1, "one cookie per name");
 }
 
+/// The first merge is applied first, and its answer comes last: what it saw is older than what the second
+/// one saw.
+#[tokio::test]
+async fn a_merge_that_comes_back_late_does_not_take_back_what_a_later_one_set() {
+    let (stack, tokens) = signed_in().await;
+    let cookie = tokens.access_cookie();
+    let headers = [("cookie", cookie.as_str())];
+    let layer = layer(&stack);
+    get(&stack, &layer, &headers, plain).await;
+    let mut merges = 0;
+    stack.wire.govern(move |operation| {
+        merges += u32::from(operation == "UpdateItem");
+        let is_first = operation == "UpdateItem" && merges == 1;
+        let back = if is_first { Duration::from_millis(50) } else { Duration::ZERO };
+        Treatment { back, ..Treatment::default() }
+    });
+    let handler = async |session: Option<Session>| {
+        let session = session.unwrap();
+        let merge =
+            async |key: &str| session.merge_into_access_token_payload(map(json!({ key: 1 }))).await;
+        let (a, b) = tokio::join!(merge("a"), merge("b"));
+        a.and(b)?;
+        ok()
+    };
+    let response = send(&layer, (Method::GET, "/"), &headers, handler).await.unwrap();
+    let claims = claims(&Tokens::of(&response).access);
+    assert_eq!([&claims["a"], &claims["b"]], [1, 1]);
+}
+
 #[tokio::test]
 async fn what_the_application_exposes_and_sets_is_kept() {
     let (stack, tokens) = signed_in().await;
@@ -190,6 +219,50 @@ async fn what_the_application_exposes_and_sets_is_kept() {
         cookies.map(|line| line.to_str().unwrap().split(';').next().unwrap()).collect();
     assert_eq!(cookies[..2], ["theme=dark", "sAccessToken="]);
     assert!(cookies.len() == 3 && cookies[2].starts_with("sAccessToken=ey"), "{cookies:?}");
+}
+
+/// Contract §9, behind the layer: what the administrator's own session changed before does not overwrite
+/// the tokens of the session that the handler created.
+#[tokio::test]
+async fn a_handler_may_sign_somebody_else_in() {
+    let (stack, tokens) = signed_in().await;
+    let cookie = tokens.access_cookie();
+    let headers = [("cookie", cookie.as_str())];
+    let sessions = Arc::new(sessions(&stack));
+    let handler = move |own: Option<Session>| {
+        let sessions = Arc::clone(&sessions);
+        async move {
+            own.unwrap().set_claim_value("impersonates", json!("user-2")).await?;
+            let request = http::Request::post("/").header("st-auth-mode", "cookie").body(())?;
+            let (new, device) = (NewSession::for_user("user-2"), DeviceContext::default());
+            let rng = &mut bootstrap::system_rng();
+            let issued =
+                session::http::create(&sessions, &request, new, device, START, rng).await?;
+            let mut response = Response::new("app".to_owned());
+            issued.apply(response.headers_mut());
+            Ok(response)
+        }
+    };
+    let response = send(&layer(&stack), (Method::POST, "/"), &headers, handler).await.unwrap();
+    assert_eq!(claims(&Tokens::of(&response).access)["sub"], "user-2");
+    assert_eq!(response.headers().get_all("set-cookie").iter().count(), 2);
+}
+
+#[tokio::test]
+async fn a_new_token_is_kept_as_the_website_that_asks_needs_it() {
+    let two = [("WEBSITE_DOMAIN", "https://example.com,https://other.com")];
+    let stack = Harness::new(&two).await;
+    let cookie = stack.sign_in("cookie").await.access_cookie();
+    for (origin, same_site) in [("https://example.com", "Lax"), ("https://other.com", "None")] {
+        let headers = [("cookie", cookie.as_str()), ("origin", origin)];
+        let merge = async |session: Option<Session>| {
+            session.unwrap().merge_into_access_token_payload(map(json!({ "x": 1 }))).await?;
+            ok()
+        };
+        let response = send(&layer(&stack), (Method::GET, "/"), &headers, merge).await.unwrap();
+        let line = response.headers()["set-cookie"].to_str().unwrap();
+        assert!(line.ends_with(&format!("SameSite={same_site}")), "{line}");
+    }
 }
 
 #[tokio::test]

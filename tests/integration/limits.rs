@@ -126,6 +126,16 @@ async fn the_largest_claims_fit_by_merging_and_one_byte_more_is_refused() {
     }
 }
 
+/// The figures of docs/rust.md.
+#[tokio::test]
+async fn there_is_room_for_about_1500_bytes_of_claims_by_headers_and_2300_by_cookies_only() {
+    for (settings, expected) in [(SETTINGS[0], 1_500..1_600), (SETTINGS[1], 2_300..2_400)] {
+        let (harness, sessions) = service(settings).await;
+        let room = room(&harness, &sessions).await;
+        assert!(expected.contains(&room), "{room}");
+    }
+}
+
 #[tokio::test]
 async fn numbers_take_no_more_room_than_was_measured() {
     let (harness, sessions) = service(&[]).await;

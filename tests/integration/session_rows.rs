@@ -350,6 +350,32 @@ async fn m14_garbage_as_a_token_is_no_session() {
 }
 
 #[tokio::test]
+async fn a_token_without_a_request_is_proved_and_delivered_as_the_caller_says() {
+    let (stack, tokens) = signed_in(&[("ANTI_CSRF", "VIA_TOKEN")]).await;
+    let (sessions, clock): (_, Arc<dyn session::model::Clock>) =
+        (Arc::new(sessions(&stack)), Arc::new(stack.clock.clone()));
+    let from = async |proof: Option<&str>| {
+        let (proof, alive) = (AntiCsrfProof::Token(proof), DatabaseCheck::Alive);
+        RequestSession::from_token(&sessions, &clock, &tokens.access, proof, alive).await
+    };
+    for wrong in [None, Some("x")] {
+        assert!(matches!(from(wrong).await, Err(SessionError::TryRefresh(_))));
+    }
+    let session = from(Some(&tokens.anti_csrf)).await.unwrap();
+    session.merge_into_access_token_payload(map(json!({ "x": 1 }))).await.unwrap();
+    let mut response = http::Response::new(bytes::Bytes::from_static(b"app"));
+    session.apply(response.headers_mut());
+    assert_eq!(response.headers().len(), 0, "nobody has said how");
+    session.deliver_by(session::http::TransferMethod::Header);
+    session.apply(response.headers_mut());
+    assert_eq!(Tokens::of(&response).front, session.tokens().front);
+    assert_eq!(read(&stack, response).await, app(upd_h()));
+    assert!(sessions.revoke(&handle(&tokens)).await.unwrap());
+    let gone = from(Some(&tokens.anti_csrf)).await;
+    assert!(matches!(gone, Err(SessionError::SessionEnded(_))));
+}
+
+#[tokio::test]
 async fn m15_the_status_of_invalid_claims_can_be_chosen() {
     let (stack, tokens) = signed_in(&[("INVALID_CLAIM_STATUS_CODE", "499")]).await;
     let validator = ClaimValidator::custom("c2", |_, _| Err(None));

@@ -545,6 +545,20 @@ mod tests {
     }
 
     #[test]
+    fn the_number_of_sessions_is_limited_if_at_all_to_one_up_to_a_thousand() {
+        assert_eq!(config(&[]).unwrap().session_limit, None);
+        for (text, expected) in [("1", Some(1)), ("1000", Some(1000))] {
+            assert_eq!(
+                config(&[("SESSION_LIMIT_PER_USER", text)]).unwrap().session_limit,
+                expected
+            );
+        }
+        for text in ["0", "1001", "many"] {
+            assert_eq!(problems(&[("SESSION_LIMIT_PER_USER", text)]).len(), 1, "{text}");
+        }
+    }
+
+    #[test]
     fn a_missing_domain_is_named() {
         let error = SessionConfig::from_lookup(|_| None).unwrap_err().to_string();
         assert!(error.contains("API_DOMAIN is missing"), "{error}");

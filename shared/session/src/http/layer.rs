@@ -11,6 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::extract::Cookies;
+use super::names::FRONT_HEADER;
 use super::refresh::{clear_legacy, exchange};
 use super::respond::error_response_by;
 use super::session::{RequestSession, RouteOptions};
@@ -49,7 +50,8 @@ impl<S> RouteStore for S where
 /// - Refused requests are answered as the contract says (§3.6), by [`ErrorHandlers`].
 /// - A handler that returns a [`SessionError`] as its error is answered in the same way; with
 ///   [`SessionError::unauthorised`] it logs the client out. Other errors pass on.
-/// - What a handler changed in its session is written to the answer at the end.
+/// - What a handler changed in its session is written to the answer at the end, unless the handler has
+///   written tokens of another session there.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -228,7 +230,8 @@ impl<S: RouteStore + Send + Sync + 'static> Shared<S> {
         B: Send,
         R: From<String>,
     {
-        if matches!(*request.method(), Method::OPTIONS | Method::TRACE) {
+        let method = request.method().as_str();
+        if ["OPTIONS", "TRACE"].iter().any(|passing| passing.eq_ignore_ascii_case(method)) {
             return inner.call(request).await.map_err(Into::into);
         }
         let config = self.sessions.config();
@@ -279,6 +282,10 @@ impl<S: RouteStore + Send + Sync + 'static> Shared<S> {
                 return Ok(response);
             }
         };
+        // A handler that wrote tokens itself has signed somebody in, after whatever happened before.
+        if response.headers().contains_key(FRONT_HEADER) {
+            return Ok(response);
+        }
         cleared.apply(response.headers_mut());
         if let Some(session) = &session {
             session.apply(response.headers_mut());

@@ -50,3 +50,61 @@ pub const fn access_len(front_json: usize, algorithm: SigningAlgorithm) -> usize
 const fn base64_len(bytes: usize) -> usize {
     (bytes * 4).div_ceil(3)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::*;
+    use crate::model::{
+        DeviceContext, KeyId, PayloadSize, RefreshState, SessionHandle, TenantId, UserId,
+    };
+    use crate::token::front_token;
+    use crate::token::key::SigningKey;
+
+    fn session(user_id: &str, custom: &serde_json::Value) -> Session {
+        let user_id = UserId::new(user_id);
+        Session {
+            handle: SessionHandle::random("app", &user_id, &mut rand::rng()),
+            recipe_user_id: user_id.clone(),
+            user_id,
+            tenant_id: TenantId::public(),
+            created_at: LATEST,
+            refresh: RefreshState::new(LATEST, None),
+            access_token_payload: custom.as_object().cloned().unwrap_or_default(),
+            payload_size: PayloadSize::default(),
+            session_data: Map::new(),
+            last_used_by: DeviceContext::default(),
+            revocation: None,
+        }
+    }
+
+    #[test]
+    fn no_token_is_longer_than_was_foretold_and_none_much_shorter() {
+        let key_id = KeyId::new(format!("s-{}", "0".repeat(36)));
+        let algorithm = SigningAlgorithm::Es256;
+        let pkcs8 = algorithm.generate_pkcs8().unwrap();
+        let key = SigningKey::from_pkcs8(key_id, algorithm, &pkcs8).unwrap();
+        for custom in [json!({}), json!({ "a": "é\"" }), json!({ "b": "x".repeat(1000) })] {
+            for user_id in ["u", "\"quoted\"", &"long".repeat(64)] {
+                let session = session(user_id, &custom);
+                let input = AccessTokenInput {
+                    user_id: &session.user_id,
+                    recipe_user_id: &session.recipe_user_id,
+                    tenant_id: &session.tenant_id,
+                    handle: &session.handle,
+                    custom: &session.access_token_payload,
+                    refresh_token_hash: &"f".repeat(64),
+                    anti_csrf_token: Some(&"f".repeat(36)),
+                };
+                let minted = input.sign_until(&key, LATEST, LATEST).unwrap();
+                let front = front_token(&session.user_id, LATEST, &minted.payload);
+                let json = longest_front_json(&session);
+                assert_eq!(front.len(), front_len(json));
+                // The frame is taken for that of a user id of one character.
+                let spare = access_len(json, algorithm) - minted.token.len();
+                assert!(spare <= base64_len(2 + 2 * user_id.len()), "{spare} for {user_id}");
+            }
+        }
+    }
+}
