@@ -7,35 +7,71 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, he
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// The parts that the events of one request share.
-pub(crate) struct Incoming<'a> {
-    pub(crate) request: &'a Request<Bytes>,
-    /// `METHOD /path/{parameter}`.
-    pub(crate) route_key: &'a str,
-    pub(crate) path_parameters: Map<String, Value>,
+/// The API that a request arrives at: what its events say and the request does not.
+#[derive(Clone, Copy, Debug)]
+pub struct Api {
+    /// Its id.
+    pub id: &'static str,
+    /// The host that clients reach it by.
+    pub domain: &'static str,
+    /// Where requests come from.
+    pub source_ip: &'static str,
+    /// The id of every request.
+    pub request_id: &'static str,
+    /// When requests arrive, in the gateway's own spelling.
+    pub time: &'static str,
+    /// The same in milliseconds.
+    pub time_epoch: u64,
 }
 
-/// Documentation values: there is no account behind this gateway.
+/// The API of the stack on this machine.
+pub(crate) const LOCAL: Api = Api {
+    id: "local",
+    domain: "localhost",
+    source_ip: "127.0.0.1",
+    request_id: "local",
+    time: "01/Jan/1970:00:00:00 +0000",
+    time_epoch: 0,
+};
+
+/// A documentation value: there is no account behind this gateway.
 const ACCOUNT: &str = "123456789012";
-const API: &str = "local";
+
+/// The parts that the events of one request share.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    /// Where it arrives.
+    pub api: Api,
+    /// The request.
+    pub request: &'a Request<Bytes>,
+    /// `METHOD /path/{parameter}`.
+    pub route_key: &'a str,
+    /// The values of the route's parameters.
+    pub path_parameters: Map<String, Value>,
+}
 
 impl Incoming<'_> {
     /// The authorizer's event.
-    pub(crate) fn authorizer_event(&self) -> Value {
-        let method = self.request.method().as_str();
-        let path = self.request.uri().path();
+    #[must_use]
+    pub fn authorizer_event(&self) -> Value {
         let mut event = self.common();
         if let Some(event) = event.as_object_mut() {
             event.insert("type".to_owned(), "REQUEST".into());
-            let arn =
-                format!("arn:aws:execute-api:eu-west-1:{ACCOUNT}:{API}/$default/{method}{path}");
-            event.insert("routeArn".to_owned(), arn.into());
+            event.insert("routeArn".to_owned(), self.route_arn().into());
         }
         event
     }
 
+    /// The ARN of the method and path that are asked for.
+    #[must_use]
+    pub fn route_arn(&self) -> String {
+        let (api, method, path) = (self.api.id, self.request.method(), self.request.uri().path());
+        format!("arn:aws:execute-api:eu-west-1:{ACCOUNT}:{api}/$default/{method}{path}")
+    }
+
     /// The integration's event; `context` is what the authorizer gave along.
-    pub(crate) fn integration_event(&self, context: Option<&Value>) -> Value {
+    #[must_use]
+    pub fn integration_event(&self, context: Option<&Value>) -> Value {
         let mut event = self.common();
         let body = self.request.body();
         if let Some(event) = event.as_object_mut() {
@@ -57,9 +93,9 @@ impl Incoming<'_> {
     }
 
     fn common(&self) -> Value {
-        let request = self.request;
+        let Self { api, request, .. } = self;
         let path = request.uri().path();
-        let (headers, cookies) = split(request.headers());
+        let (headers, cookies) = split(request.headers(), api.domain);
         let agent = headers.get("user-agent").cloned().unwrap_or_default();
         let mut event = json!({
             "version": "2.0",
@@ -69,21 +105,21 @@ impl Incoming<'_> {
             "headers": headers,
             "requestContext": {
                 "accountId": ACCOUNT,
-                "apiId": API,
-                "domainName": "localhost",
-                "domainPrefix": "localhost",
+                "apiId": api.id,
+                "domainName": api.domain,
+                "domainPrefix": api.domain.split('.').next(),
                 "http": {
                     "method": request.method().as_str(),
                     "path": path,
                     "protocol": "HTTP/1.1",
-                    "sourceIp": "127.0.0.1",
+                    "sourceIp": api.source_ip,
                     "userAgent": agent,
                 },
-                "requestId": "local",
+                "requestId": api.request_id,
                 "routeKey": self.route_key,
                 "stage": "$default",
-                "time": "01/Jan/1970:00:00:00 +0000",
-                "timeEpoch": 0,
+                "time": api.time,
+                "timeEpoch": api.time_epoch,
             },
         });
         if let Some(event) = event.as_object_mut() {
@@ -100,7 +136,7 @@ impl Incoming<'_> {
 
 /// Headers with repeated values joined by commas, and cookies apart from them; bytes that are no text
 /// are replaced, as JSON cannot carry them.
-fn split(headers: &HeaderMap) -> (Map<String, Value>, Vec<String>) {
+fn split(headers: &HeaderMap, host: &str) -> (Map<String, Value>, Vec<String>) {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let mut joined = Map::new();
     for name in headers.keys().filter(|name| **name != header::COOKIE) {
@@ -108,7 +144,7 @@ fn split(headers: &HeaderMap) -> (Map<String, Value>, Vec<String>) {
         joined.insert(name.as_str().to_owned(), values.join(",").into());
     }
     // The gateway writes these itself: what a client sends under their names is not to be believed.
-    for (name, value) in [("host", "localhost"), ("x-forwarded-proto", "https")] {
+    for (name, value) in [("host", host), ("x-forwarded-proto", "https")] {
         joined.insert(name.to_owned(), value.into());
     }
     let lines = headers.get_all(header::COOKIE).iter().map(text);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 
-use crate::event::{self, Incoming};
+use crate::event::{self, Incoming, LOCAL};
 use crate::function::{Function, Invoked};
 
 /// Request line and headers together, in bytes (HTTP API quota).
@@ -122,6 +122,7 @@ impl Gateway {
         };
         let parameters = found.params.iter().map(|(name, value)| (name.to_owned(), value.into()));
         let incoming = Incoming {
+            api: LOCAL,
             request,
             route_key: &route.key,
             path_parameters: parameters.collect::<Map<_, _>>(),

@@ -6,7 +6,7 @@
 //! through the AWS SDK. Only the gateway is a model, and only as far as the contract needs it.
 
 pub mod dynamodb;
-mod event;
+pub mod event;
 mod example;
 pub mod function;
 pub mod gateway;

@@ -138,9 +138,7 @@ pub fn access_token(session: &Session, ttl: Duration) -> String {
 }
 
 fn http_event(method: &str, path: &str, headers: &[(&str, &str)], cookies: &[&str]) -> Value {
-    let mut event = shape::payload_2(&request(method, path, headers, cookies));
-    event["isBase64Encoded"] = false.into();
-    event
+    shape::integration(&request(method, path, headers, cookies))
 }
 
 fn request(method: &str, path: &str, headers: &[(&str, &str)], cookies: &[&str]) -> Request<Bytes> {

@@ -1,66 +1,40 @@
 //! The authorizer events that each front door makes of a request, and the event files are made of.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderValue, Request};
+use local::event::{Api, Incoming};
 use serde_json::{Map, Value, json};
 
 use crate::harness::START;
 
-/// `apiId/stage` of every example.
-const HTTP_API: &str = "abcdef123/$default";
-const REST_API: &str = "abcdef123/v1";
+/// The API of every example.
+const API: Api = Api {
+    id: "abcdef123",
+    domain: "api.example.com",
+    source_ip: "192.0.2.1",
+    request_id: "example",
+    time: "14/Nov/2023:22:13:20 +0000",
+    time_epoch: START.as_millis(),
+};
 
 /// HTTP API, payload 2.0: names in lower case, repeated headers joined, cookies apart.
 pub fn http_api_2(request: &Request<Bytes>) -> Value {
-    let mut event = payload_2(request);
-    event["type"] = "REQUEST".into();
-    event["routeArn"] = http_api_arn(request).into();
-    event
+    arriving(request, |incoming| incoming.authorizer_event())
 }
 
-/// The part of payload 2.0 that authorizers and integrations both get.
-pub(crate) fn payload_2(request: &Request<Bytes>) -> Value {
-    let (method, path) = (request.method().as_str(), request.uri().path());
-    let (mut headers, mut cookies) = (Map::new(), Vec::new());
-    for name in request.headers().keys() {
-        let values = values(request.headers(), name.as_str());
-        if name == header::COOKIE {
-            let lines = values.iter().flat_map(|line| line.split(';'));
-            cookies.extend(lines.map(|cookie| cookie.trim().to_owned()));
-        } else {
-            headers.insert(name.to_string(), values.join(",").into());
-        }
-    }
-    let agent = headers.get("user-agent").cloned().unwrap_or_default();
-    let mut event = json!({
-        "version": "2.0",
-        "routeKey": format!("{method} {path}"),
-        "rawPath": path,
-        "rawQueryString": request.uri().query().unwrap_or_default(),
-        "headers": headers,
-        "requestContext": {
-            "accountId": "123456789012",
-            "apiId": "abcdef123",
-            "domainName": "api.example.com",
-            "domainPrefix": "api",
-            "http": {
-                "method": method,
-                "path": path,
-                "protocol": "HTTP/1.1",
-                "sourceIp": "192.0.2.1",
-                "userAgent": agent,
-            },
-            "requestId": "example",
-            "routeKey": format!("{method} {path}"),
-            "stage": "$default",
-            "time": "14/Nov/2023:22:13:20 +0000",
-            "timeEpoch": START.as_millis(),
-        },
-    });
-    if !cookies.is_empty() {
-        event["cookies"] = cookies.into();
-    }
-    event
+/// What an integration behind an HTTP API gets.
+pub(crate) fn integration(request: &Request<Bytes>) -> Value {
+    arriving(request, |incoming| incoming.integration_event(None))
+}
+
+/// The ARN of one method of an HTTP API.
+pub(crate) fn http_api_arn(request: &Request<Bytes>) -> String {
+    arriving(request, |incoming| incoming.route_arn())
+}
+
+fn arriving<T>(request: &Request<Bytes>, make: impl FnOnce(&Incoming<'_>) -> T) -> T {
+    let route_key = &format!("{} {}", request.method(), request.uri().path());
+    make(&Incoming { api: API, request, route_key, path_parameters: Map::new() })
 }
 
 /// HTTP API, payload 1.0.
@@ -163,25 +137,18 @@ pub fn app_sync(request: &Request<Bytes>) -> Value {
     })
 }
 
-/// The ARN of one method of an HTTP API.
-pub(crate) fn http_api_arn(request: &Request<Bytes>) -> String {
-    arn(HTTP_API, request)
-}
-
 /// The ARN of one method of a REST API.
 pub(crate) fn rest_api_arn(request: &Request<Bytes>) -> String {
-    arn(REST_API, request)
+    format!("{STAGE}/{}{}", request.method(), request.uri().path())
 }
 
 /// The ARN of connecting to a WebSocket API.
 pub(crate) fn web_socket_arn() -> String {
-    format!("arn:aws:execute-api:eu-west-1:123456789012:{REST_API}/$connect")
+    format!("{STAGE}/$connect")
 }
 
-fn arn(api: &str, request: &Request<Bytes>) -> String {
-    let (method, path) = (request.method(), request.uri().path());
-    format!("arn:aws:execute-api:eu-west-1:123456789012:{api}/{method}{path}")
-}
+/// The stage of every REST and WebSocket API.
+const STAGE: &str = "arn:aws:execute-api:eu-west-1:123456789012:abcdef123/v1";
 
 /// A header's values as texts; bytes that are no text are replaced, as JSON cannot carry them.
 pub(crate) fn values(headers: &HeaderMap, name: &str) -> Vec<String> {
