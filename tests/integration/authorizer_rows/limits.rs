@@ -63,10 +63,14 @@ async fn every_front_door_refuses_a_token_over_8_kib() {
 #[expect(clippy::disallowed_methods, reason = "measures how long nothing takes")]
 fn ten_megabytes_are_refused_before_anything_is_parsed() {
     let token = Jwt::valid().claim("padding", "x".repeat(10_000_000)).sign();
-    let before = Instant::now();
-    for _ in 0..10_000 {
-        assert!(UnverifiedAccessToken::parse(&token).is_none());
-    }
-    // To decode it once takes longer than this.
-    assert!(before.elapsed() < Duration::from_millis(5), "{:?}", before.elapsed());
+    let round = |_| {
+        let before = Instant::now();
+        for _ in 0..1000 {
+            assert!(UnverifiedAccessToken::parse(&token).is_none());
+        }
+        before.elapsed()
+    };
+    // To decode it once takes longer than this. The fastest round counts: others may have been interrupted.
+    let fastest = (0..20).map(round).min().unwrap();
+    assert!(fastest < Duration::from_millis(5), "{fastest:?}");
 }
