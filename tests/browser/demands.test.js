@@ -79,9 +79,6 @@ test("a sensitive action asks for a fresh sign-in, and goes on after it", async 
   const { page, stack } = stage;
   const { stepUpSeconds } = await (await fetch(`${stack.origin}/example/settings`)).json();
   await signInAs(page, "step-up");
-  await page.locator("#transfer").click();
-  await answered(page, "POST /account/transfers → 200");
-
   await passes((stepUpSeconds + 1) * 1000);
   await page.locator("#transfer").click();
   await page.locator("#confirm-form", { hasText: `more than ${stepUpSeconds}\u00a0s old` }).waitFor();
