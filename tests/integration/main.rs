@@ -22,7 +22,6 @@ mod refresh_rows;
 mod reuse;
 mod revoke_all;
 mod route;
-mod rows;
 mod session_events;
 mod session_limit;
 mod session_rows;
