@@ -232,7 +232,7 @@ fn other_keys(family: &mut Family) {
         created.sign(),
         TryRefresh(WrongKeyKind),
     );
-    let why = "nothing tells it from a session's token: who makes JWTs keeps session claims out";
+    let why = "nothing tells it from a session's token, so create_jwt refuses session claims";
     family.add("StaticRsa: the same where static keys sign", created.sign(), Accepted(why));
     family.where_static_keys_sign();
     let renamed = fixed.header("kid", &quoted(keys::DYNAMIC_ID)).sign();
