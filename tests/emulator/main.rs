@@ -183,6 +183,19 @@ async fn the_built_signout_ends_the_session() {
     assert_eq!(answer["statusCode"], 200, "{answer}");
 }
 
+/// The seeded keys are years old, so successors are due; what is static rotates by command only.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_built_rotate_keys_publishes_successors() {
+    let answer = answer("RotateKeysFunction", "rotate-keys/ok.json").await;
+    let keys = answer["keys"].as_array().unwrap_or_else(|| panic!("{answer}"));
+    let states: Vec<_> = keys.iter().map(|key| (&key["kind"], &key["state"])).collect();
+    let count = |kind: &str, state: &str| {
+        states.iter().filter(|found| **found == (&kind.into(), &state.into())).count()
+    };
+    assert_eq!((count("dynamic", "next"), count("master", "next")), (1, 1), "{answer}");
+    assert_eq!((count("static", "active"), keys.len()), (1, 5), "{answer}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_built_jwks_publishes_the_keys() {
     let answer = answer("JwksFunction", "jwks/ok.json").await;

@@ -226,7 +226,7 @@ async fn assert_is_key_set(path: &str) {
     assert_eq!(response.status(), 200);
     let headers = response.headers();
     assert_eq!(text(headers, "content-type"), "application/json");
-    assert_eq!(text(headers, "cache-control"), "max-age=3600, must-revalidate");
+    assert_eq!(text(headers, "cache-control"), "max-age=1800, must-revalidate");
     assert_eq!(text(headers, "access-control-allow-origin"), "*");
     let document: Json = serde_json::from_slice(response.body()).unwrap();
     let keys = document["keys"].as_array().unwrap();

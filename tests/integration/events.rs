@@ -27,6 +27,7 @@ async fn invoked(path: &str) -> Invoked {
         Some("refresh") => &functions.refresh,
         Some("signout") => &functions.signout,
         Some("jwks") => &functions.jwks,
+        Some("rotate-keys") => &functions.rotate_keys,
         other => panic!("no function for {other:?}"),
     };
     function.invoke(load(path)).await
@@ -189,7 +190,7 @@ async fn signout_without_a_token_is_401_and_clears_nothing() {
 #[tokio::test]
 async fn jwks_ok_publishes_both_keys() {
     let answer = invoke("jwks/ok.json").await;
-    assert_eq!(body(&answer), serde_json::to_value(keys::stored().1).unwrap());
+    assert_eq!(body(&answer), serde_json::to_value(keys::published()).unwrap());
 }
 
 #[tokio::test]
@@ -197,4 +198,56 @@ async fn discovery_points_to_the_key_set() {
     let document = body(&invoke("jwks/ok-discovery.json").await);
     assert_eq!(document["issuer"], "https://api.example.com/auth");
     assert_eq!(document["jwks_uri"], "https://api.example.com/auth/jwt/jwks.json");
+}
+
+/// The states of the keys of one kind, oldest first.
+fn states(report: &Value, kind: &str) -> Vec<String> {
+    let keys = report["keys"].as_array().unwrap().iter().filter(|key| key["kind"] == kind);
+    keys.map(|key| key["state"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn rotate_keys_ok_finds_nothing_due_and_shows_the_schedule() {
+    for path in ["rotate-keys/ok.json", "rotate-keys/ok-schedule.json"] {
+        let report = invoke(path).await;
+        assert_eq!(report["changed"], false, "{path}");
+        for kind in ["dynamic", "static", "master"] {
+            assert_eq!(states(&report, kind), ["active"], "{path}");
+        }
+        assert_eq!(report["keys"][0]["id"], keys::DYNAMIC_ID);
+        assert_eq!(report["keys"][0]["algorithm"], "RS256");
+        assert_eq!(report["keys"][0]["signsFrom"], 1_700_000_000_000_u64);
+    }
+}
+
+#[tokio::test]
+async fn rotate_keys_publishes_a_successor_of_the_kind_that_is_named() {
+    let report = invoke("rotate-keys/ok-rotate-static.json").await;
+    assert_eq!(report["changed"], true);
+    assert_eq!(states(&report, "static"), ["active", "next"]);
+    assert_eq!(states(&report, "dynamic"), ["active"]);
+}
+
+#[tokio::test]
+async fn rotate_keys_revokes_what_is_named() {
+    for (path, kind) in
+        [("rotate-keys/ok-revoke.json", "dynamic"), ("rotate-keys/ok-revoke-master.json", "master")]
+    {
+        let report = invoke(path).await;
+        assert_eq!(states(&report, kind), ["active", "next"], "{path}");
+        let keys = report["keys"].as_array().unwrap();
+        let revoked: Vec<_> = keys.iter().filter(|key| !key["revokedAt"].is_null()).collect();
+        assert_eq!(revoked.len(), 1, "{path}");
+        assert!(revoked[0]["acceptedUntil"].is_u64(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn rotate_keys_does_nothing_that_it_does_not_understand() {
+    for (path, error_type) in [
+        ("rotate-keys/rejected-unknown-event.json", "UnrecognisedEvent"),
+        ("rotate-keys/rejected-unknown-key.json", "UnknownKey"),
+    ] {
+        assert_eq!(invoked(path).await.unwrap_err().error_type, error_type, "{path}");
+    }
 }

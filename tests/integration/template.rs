@@ -1,6 +1,8 @@
 //! The template and the code say the same: variables, permissions, names.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use authorizer::AuthorizerConfig;
 use serde_yaml_ng::Value;
@@ -8,76 +10,156 @@ use session::SessionConfig;
 
 use crate::templates::{own as template, text};
 
-/// What a function may do, as `action on table` and, where only one item may be read, its key; what
-/// depends on a condition begins with that.
-fn permissions(function: &str) -> BTreeSet<String> {
-    let policies = &template()["Resources"][function]["Properties"]["Policies"];
-    let policies = policies.as_sequence().unwrap().iter();
-    let permissions = policies.flat_map(|policy| match policy {
-        Value::Tagged(choice) => {
-            assert_eq!(choice.tag, "If");
-            assert_eq!(text(&choice.value[2]), "AWS::NoValue");
-            let condition = text(&choice.value[0]);
-            let granted = granted(&choice.value[1]).into_iter();
-            granted.map(|permission| format!("{condition}: {permission}")).collect()
-        }
-        policy => granted(policy),
+/// Every function of the template.
+fn functions() -> Vec<Function> {
+    let resources = template()["Resources"].as_mapping().unwrap().clone();
+    let functions = resources.into_iter().filter_map(|(name, resource)| {
+        let code = resource["Properties"]["CodeUri"].as_str()?.to_owned();
+        Some(Function { name: text(&name), code, properties: resource["Properties"].clone() })
     });
+    functions.collect()
+}
+
+/// One function of the template; several may run the same code.
+struct Function {
+    name: String,
+    code: String,
+    properties: Value,
+}
+
+impl Function {
+    /// Its sources, one after the other.
+    fn sources(&self) -> String {
+        let folder = format!("{}/../{}/src", env!("CARGO_MANIFEST_DIR"), self.code);
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        files.map(|file| std::fs::read_to_string(file).unwrap()).collect()
+    }
+
+    /// The capabilities that its code names. Its handlers are bounded by them, so it has no other; one
+    /// that a setting turns on counts where it is turned on.
+    fn capabilities(&self) -> BTreeSet<String> {
+        let sources = self.sources();
+        let imports = sources.split("use session::store::").skip(1);
+        let imports = imports.filter_map(|rest| rest.split(';').next());
+        let names = imports.flat_map(|names| names.split(|c: char| !c.is_alphanumeric()));
+        let names = names.filter(|name| !name.is_empty() && *name != "as");
+        let is_strict = self.properties["Environment"]["Variables"]["CHECK_DATABASE"] == "true";
+        let is_on = |name: &&str| *name != "SessionReader" || is_strict;
+        names.filter(is_on).map(str::to_owned).collect()
+    }
+
+    /// Whether its code calls something of `bootstrap`.
+    fn calls(&self, name: &str) -> bool {
+        self.sources().contains(&format!("bootstrap::{name}("))
+    }
+
+    /// What it reads beyond what every function reads, because its code calls for it.
+    fn own_variables(&self) -> Vec<&'static str> {
+        let own = OWN_VARIABLES.into_iter().filter(|(call, _)| self.calls(call));
+        own.map(|(_, name)| name).collect()
+    }
+
+    /// What is set for it: what is set for all, and what is set for it alone.
+    fn environment(&self) -> BTreeSet<String> {
+        let mut names = set(&template()["Globals"]["Function"]);
+        names.extend(set(&self.properties));
+        names
+    }
+}
+
+/// What a function may do, as `action on resource` and, where it is narrowed, to what; what depends on
+/// a condition begins with that.
+fn permissions(function: &Function) -> BTreeSet<String> {
+    let permissions = function.properties["Policies"].as_sequence().unwrap().iter().flat_map(
+        |policy| match policy {
+            Value::Tagged(choice) => {
+                assert_eq!(choice.tag, "If");
+                assert_eq!(text(&choice.value[2]), "AWS::NoValue");
+                let condition = text(&choice.value[0]);
+                let granted = granted(&choice.value[1]).into_iter();
+                granted.map(|permission| format!("{condition}: {permission}")).collect()
+            }
+            policy => granted(policy),
+        },
+    );
     permissions.collect()
 }
 
 fn granted(policy: &Value) -> Vec<String> {
     let statements = policy["Statement"].as_sequence().unwrap();
-    statements
-        .iter()
-        .map(|statement| {
-            assert_eq!(statement["Effect"], "Allow");
-            let action = text(&statement["Action"]);
-            let table = text(&statement["Resource"]);
-            if let Some(source) = statement["Condition"]["StringEquals"].get("events:source") {
-                let bus = table.rsplit(':').next().unwrap();
-                return format!("{action} on {bus}, source {}", text(source));
-            }
-            let keys = &statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"];
-            match keys.as_sequence() {
-                Some(keys) => {
-                    // `ForAllValues` also holds for a request without keys.
-                    assert_eq!(statement["Condition"]["Null"]["dynamodb:LeadingKeys"], "false");
-                    let keys: Vec<_> = keys.iter().map(text).collect();
-                    format!("{action} on {table}, item {}", keys.join(" or "))
-                }
-                None => format!("{action} on {table}"),
-            }
-        })
-        .collect()
+    statements.iter().flat_map(actions).collect()
+}
+
+fn actions(statement: &Value) -> Vec<String> {
+    assert_eq!(statement["Effect"], "Allow");
+    let names = match &statement["Action"] {
+        Value::Sequence(names) => names.iter().map(text).collect(),
+        one => vec![text(one)],
+    };
+    let resource = text(&statement["Resource"]);
+    let resource = resource.rsplit(':').next().unwrap();
+    let condition = &statement["Condition"];
+    let keys = &condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"];
+    let narrowed = if let Some(keys) = keys.as_sequence() {
+        // `ForAllValues` also holds for a request without keys.
+        assert_eq!(condition["Null"]["dynamodb:LeadingKeys"], "false");
+        let keys: Vec<_> = keys.iter().map(text).collect();
+        format!(", item {}", keys.join(" or "))
+    } else if let Some(source) = condition["StringEquals"].get("events:source") {
+        format!(", source {}", text(source))
+    } else if let Some(table) = condition["StringEquals"].get("kms:EncryptionContext:table") {
+        format!(", for {}", text(table))
+    } else {
+        String::new()
+    };
+    names.into_iter().map(|name| format!("{name} on {resource}{narrowed}")).collect()
+}
+
+/// What a capability of the store asks for: the requests that its methods make.
+fn asked_for(capability: &str) -> &'static [&'static str] {
+    match capability {
+        "PublicKeyReader" => &["dynamodb:GetItem on KeyTable.Arn, item public"],
+        "PrivateKeyReader" => &[
+            "dynamodb:GetItem on KeyTable.Arn, item private",
+            "HasKmsKey: kms:Decrypt on KmsKeyId, for KeyTable",
+        ],
+        "KeyRotator" => &[
+            "dynamodb:PutItem on KeyTable.Arn",
+            "HasKmsKey: kms:GenerateDataKey on KmsKeyId, for KeyTable",
+        ],
+        "SessionReader" => &["dynamodb:GetItem on SessionTable.Arn"],
+        "SessionRefresher" => &["dynamodb:UpdateItem on SessionTable.Arn"],
+        "SessionRevoker" => &["dynamodb:DeleteItem on SessionTable.Arn"],
+        other => panic!("say what {other} asks for"),
+    }
 }
 
 #[test]
 fn every_function_may_do_what_its_capabilities_ask_for_and_nothing_else() {
-    // The right-hand side follows the trait bounds of each handler: PublicKeyReader, SessionReader, PrivateKeyReader,
-    // SessionRefresher, SessionRevoker.
-    let public_keys = "dynamodb:GetItem on KeyTable.Arn, item public";
     let source = bootstrap::EVENT_SOURCE;
-    let events =
+    let put_events =
         format!("HasEventBus: events:PutEvents on event-bus/${{EventBusName}}, source {source}");
-    let events = events.as_str();
-    for (function, expected) in [
-        ("AuthorizerFunction", vec![public_keys]),
-        ("StrictAuthorizerFunction", vec!["dynamodb:GetItem on SessionTable.Arn", public_keys]),
-        (
-            "RefreshFunction",
-            vec![
-                "dynamodb:GetItem on KeyTable.Arn",
-                "dynamodb:UpdateItem on SessionTable.Arn",
-                events,
-            ],
-        ),
-        ("SignoutFunction", vec!["dynamodb:DeleteItem on SessionTable.Arn", public_keys, events]),
-        ("JwksFunction", vec![public_keys]),
-    ] {
-        let expected = expected.into_iter().map(str::to_owned).collect();
-        assert_eq!(permissions(function), expected, "{function}");
+    for function in functions() {
+        let capabilities = function.capabilities();
+        assert!(!capabilities.is_empty(), "{}", function.name);
+        let asked = capabilities.iter().flat_map(|capability| asked_for(capability));
+        let asked = asked.map(|action| (*action).to_owned());
+        let put_events = function.calls("with_events").then(|| put_events.clone());
+        let asked: BTreeSet<_> = asked.chain(put_events).collect();
+        assert_eq!(permissions(&function), asked, "{}", function.name);
     }
+}
+
+#[test]
+fn every_folder_in_functions_is_deployed() {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../functions"));
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let folders: BTreeSet<_> =
+        entries.map(|name| format!("functions/{}", name.display())).collect();
+    assert_eq!(
+        functions().into_iter().map(|function| function.code).collect::<BTreeSet<_>>(),
+        folders
+    );
 }
 
 /// The names that one part of the template sets.
@@ -86,53 +168,65 @@ fn set(properties: &Value) -> BTreeSet<String> {
     variables.into_iter().flat_map(|variables| variables.keys()).map(text).collect()
 }
 
+/// Which call reads which variable.
+const OWN_VARIABLES: [(&str, &str); 2] = [
+    ("with_events", bootstrap::EVENT_BUS_VARIABLE),
+    ("signing_sessions", bootstrap::SEAL_VARIABLE),
+];
+
 #[test]
-fn every_variable_of_the_template_is_read() {
-    let template = template();
-    let everywhere =
-        SessionConfig::VARIABLES.into_iter().chain(bootstrap::TABLE_VARIABLES).collect();
-    let unread = |names: BTreeSet<String>, read: &BTreeSet<&str>| {
-        names.into_iter().filter(|name| !read.contains(name.as_str())).collect::<Vec<_>>()
-    };
-    assert_eq!(unread(set(&template["Globals"]["Function"]), &everywhere), [""; 0]);
-    for (name, resource) in template["Resources"].as_mapping().unwrap() {
-        let mut read = everywhere.clone();
-        match resource["Properties"]["CodeUri"].as_str() {
-            Some("functions/authorizer") => read.extend(AuthorizerConfig::VARIABLES),
-            Some("functions/refresh" | "functions/signout") => {
-                read.insert(bootstrap::EVENT_BUS_VARIABLE);
-            }
-            _ => {}
+fn every_variable_of_a_function_is_read() {
+    for function in functions() {
+        let everywhere = SessionConfig::VARIABLES.into_iter().chain(bootstrap::TABLE_VARIABLES);
+        let mut read: BTreeSet<_> = everywhere.chain(function.own_variables()).collect();
+        if function.sources().contains("AuthorizerConfig::from_lookup") {
+            read.extend(AuthorizerConfig::VARIABLES);
         }
-        assert_eq!(unread(set(&resource["Properties"]), &read), [""; 0], "{name:?}");
+        for name in function.environment() {
+            let function = &function.name;
+            assert!(read.contains(name.as_str()), "{function} is given {name} and never reads it");
+        }
     }
 }
 
 #[test]
-fn functions_that_may_put_events_know_the_bus_and_no_others_do() {
-    for function in ["AuthorizerFunction", "RefreshFunction", "SignoutFunction", "JwksFunction"] {
-        let properties = &template()["Resources"][function]["Properties"];
-        let bus = &properties["Environment"]["Variables"][bootstrap::EVENT_BUS_VARIABLE];
-        let may_put = permissions(function).iter().any(|it| it.contains("events:PutEvents"));
-        assert_eq!(text(bus) == "EventBusName", may_put, "{function}");
-    }
-}
-
-#[test]
-fn every_variable_without_a_default_is_set() {
-    let variables = &template()["Globals"]["Function"]["Environment"]["Variables"];
+fn every_variable_that_a_function_needs_is_set() {
     let error = SessionConfig::from_lookup(|_| None).unwrap_err();
     let required = error.problems.iter().filter_map(|problem| problem.split_whitespace().next());
-    for name in required.chain(bootstrap::TABLE_VARIABLES) {
-        assert!(variables.get(name).is_some(), "{name} has no default and is not set");
+    let required: Vec<_> = required.chain(bootstrap::TABLE_VARIABLES).collect();
+    for function in functions() {
+        let set = function.environment();
+        for name in required.iter().copied().chain(function.own_variables()) {
+            assert!(set.contains(name), "{} is not given {name}", function.name);
+        }
     }
+}
+
+#[test]
+fn the_settings_are_those_that_are_read() {
+    let asked = RefCell::new(BTreeSet::new());
+    let _ = SessionConfig::from_lookup(|name| {
+        asked.borrow_mut().insert(name.to_owned());
+        None
+    });
+    let known = SessionConfig::VARIABLES.map(str::to_owned);
+    assert_eq!(asked.into_inner(), known.into_iter().collect());
+}
+
+#[test]
+fn keys_are_looked_after_every_hour_from_the_first_on() {
+    let function = &template()["Resources"]["RotateKeysFunction"]["Properties"];
+    let schedule = &function["Events"]["Hourly"]["Properties"];
+    assert_eq!(schedule["ScheduleExpression"], "rate(1 hour)");
+    assert_eq!(schedule["Input"], "{}");
+    assert!(schedule.get("StartDate").is_none(), "else a new stack would wait for its first keys");
 }
 
 #[test]
 fn the_table_in_readme_names_every_variable() {
     let readme = include_str!("../../README.md");
     let session = SessionConfig::VARIABLES.into_iter().chain(bootstrap::TABLE_VARIABLES);
-    let own = AuthorizerConfig::VARIABLES.into_iter().chain([bootstrap::EVENT_BUS_VARIABLE]);
+    let own = AuthorizerConfig::VARIABLES.into_iter().chain(OWN_VARIABLES.map(|(_, name)| name));
     for name in session.chain(own) {
         assert!(readme.contains(&format!("`{name}`")), "{name} is not in README");
     }

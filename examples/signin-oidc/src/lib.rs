@@ -12,7 +12,7 @@ use serde_json::json;
 use session::Sessions;
 use session::http::{create, error_response, json};
 use session::model::{Authentication, Clock, DeviceContext, NewSession, Timestamp, claims};
-use session::store::{KeyCreator, PrivateKeyReader, SessionCreator, SessionLister, SessionRevoker};
+use session::store::{KeyRotator, PrivateKeyReader, SessionCreator, SessionLister, SessionRevoker};
 
 pub use self::oidc::{IdToken, Provider, Refusal};
 
@@ -36,7 +36,7 @@ pub async fn handle<S>(
     request: Request,
 ) -> Response<Body>
 where
-    S: SessionCreator + SessionLister + SessionRevoker + PrivateKeyReader + KeyCreator,
+    S: SessionCreator + SessionLister + SessionRevoker + PrivateKeyReader + KeyRotator,
 {
     let now = clock.now();
     let Ok(sign_in) = serde_json::from_slice::<SignIn>(request.body().as_ref()) else {

@@ -9,7 +9,7 @@ use signin_oidc::Provider;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     bootstrap::init_tracing();
-    let sessions = bootstrap::sessions_with_events().await?;
+    let sessions = bootstrap::with_events(bootstrap::signing_sessions().await?).await;
     let provider = Provider::new(
         required("OIDC_ISSUER")?,
         required("OIDC_CLIENT_ID")?,

@@ -6,11 +6,13 @@
 use authorizer::{AuthorizerConfig, Refusal};
 use bootstrap::SystemClock;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
+use session::model::Clock as _;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     bootstrap::init_tracing();
     let (sessions, config) = bootstrap::verifier(AuthorizerConfig::from_lookup).await?;
+    sessions.preload_verifying_keys(SystemClock.now()).await;
     if let Some(caveat) = authorizer::caveat(sessions.config()) {
         tracing::warn!("{caveat}");
     }

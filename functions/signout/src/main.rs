@@ -8,7 +8,7 @@ use lambda_http::{Error, run, service_fn};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     bootstrap::init_tracing();
-    let sessions = bootstrap::sessions_with_events().await?;
+    let sessions = bootstrap::with_events(bootstrap::sessions().await?).await;
     let handler = async |request| -> Result<_, Infallible> {
         Ok(signout::handle(&sessions, &SystemClock, request).await)
     };

@@ -7,12 +7,18 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use tokio::sync::OnceCell;
 
 /// The trust bundle of Amazon Linux 2023, the image of `provided.al2023`.
 const LAMBDA_TRUST_BUNDLE: &str = "/etc/pki/tls/certs/ca-bundle.crt";
 
-/// What clients share: region and credentials of the environment, bounds, trust.
+/// What clients share: region and credentials of the environment, bounds, trust. Made once.
 pub(super) async fn sdk_config() -> SdkConfig {
+    static MADE: OnceCell<SdkConfig> = OnceCell::const_new();
+    MADE.get_or_init(load).await.clone()
+}
+
+async fn load() -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .timeout_config(timeouts())
         .retry_config(retries());

@@ -1,10 +1,11 @@
 //! Wires a function to its environment, once per cold start.
 //!
 //! The only crate that reads environment variables, the real clock and the operating system's random
-//! generator. A `main` is: [`init_tracing`], [`sessions`], run.
+//! generator. A `main` is: [`init_tracing`], [`sessions`] or [`signing_sessions`], run.
 
 mod aws;
 mod event_bus;
+mod kms;
 pub mod metrics;
 
 use std::sync::Arc;
@@ -18,12 +19,16 @@ use session::{SessionConfig, Sessions};
 use self::aws::sdk_config;
 pub use self::aws::{retries, timeouts};
 pub use self::event_bus::{EVENT_SOURCE, EventBus};
+pub use self::kms::Kms;
 
 /// Names of the variables that say where the tables are.
 pub const TABLE_VARIABLES: [&str; 2] = ["SESSIONS_TABLE", "KEYS_TABLE"];
 
 /// Name of the variable that says which `EventBridge` bus session events go to; none if unset.
 pub const EVENT_BUS_VARIABLE: &str = "EVENT_BUS_NAME";
+/// Name of the variable that says which KMS key seals private keys, if any does. Only functions that
+/// read private keys read it.
+pub const SEAL_VARIABLE: &str = "KMS_KEY_ID";
 
 /// Structured logs as the function's `LoggingConfig` asks for, and metrics among them.
 pub fn init_tracing() {
@@ -31,7 +36,7 @@ pub fn init_tracing() {
     lambda_http::tracing::init_default_subscriber();
 }
 
-/// The session service over the tables that the environment names.
+/// The session service over the tables that the environment names, for functions that do not sign.
 ///
 /// # Errors
 ///
@@ -55,6 +60,32 @@ pub async fn verifier<T>(
     Ok((Sessions::new(service.config, store), own))
 }
 
+/// The session service for functions that read private keys, which `KMS_KEY_ID` says how to unseal.
+///
+/// # Errors
+///
+/// As [`sessions`].
+pub async fn signing_sessions() -> Result<Sessions<DynamoDb>, ConfigError> {
+    let (service, ()) = settings(|_| Ok(()))?;
+    let store = service.store().await;
+    let Some(key_id) = variable(SEAL_VARIABLE) else {
+        return Ok(Sessions::new(service.config, store));
+    };
+    let client = aws_sdk_kms::Client::new(&sdk_config().await);
+    Ok(Sessions::new(service.config, store.sealed_by(Arc::new(Kms::new(client, key_id)))))
+}
+
+/// For functions that change sessions: what happens is counted, and told to the event bus if there is
+/// one.
+pub async fn with_events<S>(sessions: Sessions<S>) -> Sessions<S> {
+    let sessions = sessions.with_listener(Arc::new(metrics::Metrics));
+    let Some(name) = variable(EVENT_BUS_VARIABLE) else {
+        return sessions;
+    };
+    let client = aws_sdk_eventbridge::Client::new(&sdk_config().await);
+    sessions.with_listener(Arc::new(EventBus::new(client, name)))
+}
+
 /// Reads one variable; `None` if it is absent or blank.
 pub type Lookup = fn(&str) -> Option<String>;
 
@@ -67,7 +98,8 @@ struct Service {
 
 impl Service {
     async fn store(&self) -> DynamoDb {
-        DynamoDb::new(dynamodb_client().await, &self.sessions_table, &self.keys_table)
+        let client = aws_sdk_dynamodb::Client::new(&sdk_config().await);
+        DynamoDb::new(client, &self.sessions_table, &self.keys_table)
     }
 }
 
@@ -91,26 +123,6 @@ fn settings<T>(
         }
         _ => Err(ConfigError { problems }),
     }
-}
-
-/// As [`sessions`], for functions that change sessions: what happens is counted, and told to the event
-/// bus if there is one.
-///
-/// # Errors
-///
-/// As [`sessions`].
-pub async fn sessions_with_events() -> Result<Sessions<DynamoDb>, ConfigError> {
-    let sessions = sessions().await?.with_listener(Arc::new(metrics::Metrics));
-    let Some(name) = variable(EVENT_BUS_VARIABLE) else {
-        return Ok(sessions);
-    };
-    let client = aws_sdk_eventbridge::Client::new(&sdk_config().await);
-    Ok(sessions.with_listener(Arc::new(EventBus::new(client, name))))
-}
-
-/// A `DynamoDB` client for the region and credentials of the environment.
-pub async fn dynamodb_client() -> aws_sdk_dynamodb::Client {
-    aws_sdk_dynamodb::Client::new(&sdk_config().await)
 }
 
 /// The operating system's clock.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use session::http::{create, error_response, json};
 use session::model::{Authentication, Clock, DeviceContext, NewSession, claims};
-use session::store::{KeyCreator, PrivateKeyReader, SessionCreator, SessionLister, SessionRevoker};
+use session::store::{KeyRotator, PrivateKeyReader, SessionCreator, SessionLister, SessionRevoker};
 use session::{SessionConfig, Sessions};
 
 /// How long ago the user may have signed in for a transfer: short enough to see it refused.
@@ -37,7 +37,7 @@ pub(crate) async fn sign_in<S>(
     request: Request,
 ) -> Answer
 where
-    S: SessionCreator + SessionLister + SessionRevoker + PrivateKeyReader + KeyCreator,
+    S: SessionCreator + SessionLister + SessionRevoker + PrivateKeyReader + KeyRotator,
 {
     let Ok(sign_in) = serde_json::from_slice::<SignIn>(request.body().as_ref()) else {
         let problem = json!({ "message": "send JSON such as {\"userId\": \"alice\"}" });

@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use authorizer::AuthorizerConfig;
@@ -17,9 +18,13 @@ use http::{Request, Response, StatusCode};
 use local::dynamodb::{Embedded, client};
 use local::gateway::{Cors, MAX_BODY_BYTES};
 use local::stack::Stack;
+use serde_json::json;
 use session::SessionConfig;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How often keys are looked after, as in `template.yaml`.
+const ROTATION_PERIOD: Duration = Duration::from_hours(1);
 
 /// Sesam on this machine: every function, an embedded `DynamoDB`, an example application.
 #[derive(Parser)]
@@ -91,6 +96,9 @@ async fn main() -> anyhow::Result<()> {
     let stack = Stack::start(&config, authorizer, client(engine), clock, Some(cors)).await?;
     let stack = Arc::new(stack);
 
+    tracing::warn!("private keys lie unsealed in the embedded table: never use them elsewhere");
+    tokio::spawn(rotate_hourly(Arc::clone(&stack)));
+
     let terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
     greet(&url, &arguments, &config);
     let app = Router::new().fallback(answer).with_state(stack);
@@ -121,6 +129,18 @@ async fn answer(State(stack): State<Arc<Stack>>, request: Request<Body>) -> Resp
     };
     let request: Request<Bytes> = Request::from_parts(parts, body);
     stack.handle(request).await.map(Body::from)
+}
+
+/// What `EventBridge` Scheduler does on AWS.
+async fn rotate_hourly(stack: Arc<Stack>) {
+    let mut hours = tokio::time::interval(ROTATION_PERIOD);
+    hours.tick().await; // The first is now, and the start has done it.
+    loop {
+        hours.tick().await;
+        if let Err(error) = stack.functions().rotate_keys.invoke(json!({})).await {
+            tracing::error!(error.error_message, "the keys could not be rotated");
+        }
+    }
 }
 
 /// Ctrl-C, or a polite request to end from whoever started the process.

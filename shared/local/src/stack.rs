@@ -8,6 +8,7 @@ use authorizer::AuthorizerConfig;
 use aws_sdk_dynamodb::Client;
 use bytes::Bytes;
 use http::{Method, Request, Response};
+use serde_json::json;
 use session::model::Clock;
 use session::{SessionConfig, Sessions};
 
@@ -46,6 +47,8 @@ pub struct Functions {
     pub signout: Function,
     /// Key set and discovery.
     pub jwks: Function,
+    /// The life cycle of keys.
+    pub rotate_keys: Function,
 }
 
 impl Stack {
@@ -83,7 +86,18 @@ impl Stack {
         create_tables(&client).await?;
         let store = store(client);
         let sessions = || Arc::new(Sessions::new(config.clone(), store.clone()));
-        sessions().ensure_keys(clock.now(), &mut bootstrap::system_rng()).await?;
+        let rotate_keys = {
+            let (sessions, clock) = (sessions(), Arc::clone(&clock));
+            Function::new(move |event| {
+                let (sessions, clock) = (Arc::clone(&sessions), Arc::clone(&clock));
+                async move { rotate_keys::handle(&sessions, &clock, event).await }
+            })
+        };
+        // As the schedule does when it is deployed.
+        rotate_keys
+            .invoke(json!({}))
+            .await
+            .map_err(|error| anyhow::anyhow!(error.error_message))?;
 
         let authorizer = {
             let sessions = Sessions::new(config.clone(), store.clone().read_only());
@@ -150,7 +164,10 @@ impl Stack {
             .route(Method::POST, "/api/like", Access::Authorized, &like)
             .route(Method::GET, "/healthz", Access::Public, &health)
             .build()?;
-        Ok(Self { gateway, functions: Functions { authorizer, refresh, signout, jwks } })
+        Ok(Self {
+            gateway,
+            functions: Functions { authorizer, refresh, signout, jwks, rotate_keys },
+        })
     }
 
     /// Answers one request: the demo page's files, or whatever is behind the gateway.

@@ -21,6 +21,7 @@ use self::reader::number;
 pub use self::reader::{Reader, boolean};
 pub use self::website::{Website, Websites};
 use crate::model::RefreshPolicy;
+use crate::token::PinnedKeys;
 use crate::token::key::SigningAlgorithm;
 
 /// All settings of the session service.
@@ -62,10 +63,20 @@ pub struct SessionConfig {
     /// `REFRESH_FLIGHT_SECONDS`, 0–60, default 30 (API Gateway ends a call at 29 to 30 s): F of the
     /// refresh rule; 0 is strict single use.
     pub refresh: RefreshPolicy,
-    /// `SIGNING_ALGORITHM`: `RS256` (default) or `ES256`; counts when keys are made.
+    /// `SIGNING_ALGORITHM`: `RS256` (default) or `ES256`; counts where keys are made. If it is changed,
+    /// the next keys are of the new one.
     pub signing_algorithm: SigningAlgorithm,
     /// `USE_DYNAMIC_SIGNING_KEY`, default `true`: which kind of key signs and is accepted.
     pub use_dynamic_signing_key: bool,
+    /// `SIGNING_KEY_ROTATION_SECONDS`, 21,600–31,536,000, default 604,800 (168 h, contract §5.6): how
+    /// long a dynamic key signs. Counts where keys are made.
+    pub signing_key_rotation: Duration,
+    /// `MASTER_KEY_ROTATION_SECONDS`, 86,400–31,536,000, default 7,776,000 (90 days): how long a master
+    /// key mints refresh tokens. Counts where keys are made.
+    pub master_key_rotation: Duration,
+    /// `PINNED_JWKS`, default none: a JWK set to verify with instead of the published one, without any
+    /// I/O. A rotation then takes a deployment.
+    pub pinned_keys: Option<PinnedKeys>,
 }
 
 /// Cookie attributes (contract §1.4).
@@ -154,7 +165,7 @@ impl fmt::Display for ConfigError {
 
 impl SessionConfig {
     /// Every variable that is read.
-    pub const VARIABLES: [&'static str; 24] = [
+    pub const VARIABLES: [&'static str; 27] = [
         "APP_ID",
         "API_DOMAIN",
         "WEBSITE_DOMAIN",
@@ -179,6 +190,9 @@ impl SessionConfig {
         "REFRESH_FLIGHT_SECONDS",
         "SIGNING_ALGORITHM",
         "USE_DYNAMIC_SIGNING_KEY",
+        "SIGNING_KEY_ROTATION_SECONDS",
+        "MASTER_KEY_ROTATION_SECONDS",
+        "PINNED_JWKS",
     ];
 
     /// Reads the settings through `lookup`; an empty value counts as absent.
@@ -247,6 +261,17 @@ impl SessionConfig {
                 SigningAlgorithm::from_name(text).ok_or_else(|| "use RS256 or ES256".to_owned())
             }),
             use_dynamic_signing_key: read.or("USE_DYNAMIC_SIGNING_KEY", true, boolean),
+            signing_key_rotation: read.or(
+                "SIGNING_KEY_ROTATION_SECONDS",
+                Duration::from_hours(168),
+                |text| number(text, (21_600, 31_536_000)).map(Duration::from_secs),
+            ),
+            master_key_rotation: read.or(
+                "MASTER_KEY_ROTATION_SECONDS",
+                Duration::from_hours(90 * 24),
+                |text| number(text, (86_400, 31_536_000)).map(Duration::from_secs),
+            ),
+            pinned_keys: read.or("PINNED_JWKS", None, |text| PinnedKeys::parse(text).map(Some)),
             // Placeholders that are never seen: without both there is an error below.
             api_domain: api_domain.unwrap_or_default(),
             websites: websites.unwrap_or_default(),

@@ -9,12 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, header};
 use rand::rand_core::{TryCryptoRng, TryRng};
-use serde_json::Value;
+use serde_json::{Value, json};
 use session::model::{
     DeviceContext, Generation, PayloadSize, RefreshState, Session, SessionHandle, TenantId,
     Timestamp, UserId,
 };
-use session::store::{DynamoDb, KeyCreator as _, SessionCreator as _};
+use session::store::{DynamoDb, KeyRotator as _, SessionCreator as _};
 use session::token::access::AccessTokenInput;
 
 use crate::front_door::shape;
@@ -45,7 +45,7 @@ pub fn session() -> Session {
 /// Puts the test keys into a fresh table.
 pub async fn seed_keys(store: &DynamoDb) {
     let (private, public) = keys::stored();
-    store.create_keys(&private, &public).await.unwrap();
+    store.replace_keys(&private, &public).await.unwrap();
 }
 
 /// Puts the events' session into a fresh table.
@@ -119,6 +119,13 @@ pub fn all() -> Vec<(&'static str, Value)> {
             "jwks/ok-discovery.json",
             http_event("GET", "/auth/.well-known/openid-configuration", &[], &[]),
         ),
+        ("rotate-keys/ok.json", json!({})),
+        ("rotate-keys/ok-schedule.json", scheduled_event()),
+        ("rotate-keys/ok-rotate-static.json", json!({ "rotate": "static" })),
+        ("rotate-keys/ok-revoke.json", json!({ "revoke": keys::DYNAMIC_ID })),
+        ("rotate-keys/ok-revoke-master.json", json!({ "revokeMaster": 1 })),
+        ("rotate-keys/rejected-unknown-event.json", json!({ "rotate": "everything" })),
+        ("rotate-keys/rejected-unknown-key.json", json!({ "revoke": "d-0" })),
     ]
 }
 
@@ -150,6 +157,21 @@ fn request(method: &str, path: &str, headers: &[(&str, &str)], cookies: &[&str])
         request = request.header(header::COOKIE, *cookie);
     }
     request.body(Bytes::new()).unwrap()
+}
+
+/// What EventBridge Scheduler sends if it is not told what to send.
+fn scheduled_event() -> Value {
+    json!({
+        "version": "0",
+        "id": "a8b3c9de-2f4c-4a3f-9d53-0f1d6a1a7c9e",
+        "detail-type": "Scheduled Event",
+        "source": "aws.scheduler",
+        "account": "123456789012",
+        "time": "2023-11-14T22:13:20Z",
+        "region": "eu-west-1",
+        "resources": ["arn:aws:scheduler:eu-west-1:123456789012:schedule/default/Hourly"],
+        "detail": "{}",
+    })
 }
 
 /// The same handle in every run.

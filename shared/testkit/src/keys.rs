@@ -1,10 +1,12 @@
 //! KEYS THAT ARE PUBLIC AND WORTHLESS. Everybody can read them here: never use them for anything else.
 
 use jsonwebtoken::jwk::JwkSet;
-use session::model::KeyId;
+use session::model::{KeyId, KeyLife};
 use session::store::{StoredKeys, StoredMasterKey, StoredSigningKey};
 use session::token::key::SigningAlgorithm;
-use session::token::{MasterKey, MasterKeys, SigningKey};
+use session::token::{MasterKey, MasterKeys, PublishedKey, SigningKey};
+
+use crate::harness::START;
 
 pub(crate) const DYNAMIC: &[u8] = include_bytes!("../keys/dynamic.pkcs8.der");
 const STATIC: &[u8] = include_bytes!("../keys/static.pkcs8.der");
@@ -41,13 +43,23 @@ pub fn master() -> MasterKeys {
     MasterKeys::new(MasterKey::new(1, &MASTER_SECRET), Vec::new())
 }
 
-/// What a test stack's table of keys holds.
-pub fn stored() -> (StoredKeys, JwkSet) {
-    let stored = |id: &str, pkcs8| StoredSigningKey::new(KeyId::new(id), "RS256", pkcs8);
-    let private = StoredKeys {
-        signing: vec![stored(DYNAMIC_ID, DYNAMIC), stored(STATIC_ID, STATIC)],
-        master: vec![StoredMasterKey::new(1, &MASTER_SECRET)],
+/// What a test stack's table of keys holds; all of them sign from [`START`] on.
+pub fn stored() -> (StoredKeys, Vec<PublishedKey>) {
+    let life = KeyLife::new(START, START);
+    let stored = |id: &str, pkcs8| {
+        StoredSigningKey::new(KeyId::new(id), SigningAlgorithm::Rs256, life, pkcs8)
     };
-    let public = JwkSet { keys: vec![dynamic().public_jwk(), fixed().public_jwk()] };
-    (private, public)
+    let private = StoredKeys {
+        version: 1,
+        lacks_seal: false,
+        signing: vec![stored(DYNAMIC_ID, DYNAMIC), stored(STATIC_ID, STATIC)],
+        master: vec![StoredMasterKey::new(1, life, &MASTER_SECRET)],
+    };
+    let keys = published().keys.into_iter();
+    (private, keys.map(|jwk| PublishedKey { jwk, life }).collect())
+}
+
+/// The key set that a test stack publishes.
+pub fn published() -> JwkSet {
+    JwkSet { keys: vec![dynamic().public_jwk(), fixed().public_jwk()] }
 }

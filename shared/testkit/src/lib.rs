@@ -9,10 +9,12 @@ pub mod front_door;
 pub mod harness;
 pub mod hostile;
 pub mod keys;
+pub mod kms;
 pub mod wire;
 
 pub use bus::{Bus, BusFault};
 pub use clock::ManualClock;
 pub use front_door::{FrontDoor, IdentitySource, Kind, Outcome};
 pub use harness::Harness;
+pub use kms::{EmulatedKms, KmsFault};
 pub use wire::{Call, Fault, Treatment, Wire};

@@ -3,11 +3,10 @@
 use std::future::Future;
 use std::sync::LazyLock;
 
-use jsonwebtoken::jwk::JwkSet;
-use session::model::{KeyId, Session, SessionHandle};
+use session::model::{KeyId, KeyLife, Session, SessionHandle, Timestamp};
 use session::store::{PublicKeyReader, SessionReader, StoreError};
-use session::token::SigningKey;
 use session::token::key::SigningAlgorithm;
+use session::token::{PublishedKey, SigningKey};
 use session::{SessionConfig, Sessions};
 use tokio::runtime::Runtime;
 
@@ -18,10 +17,12 @@ const PKCS8: &[u8] = include_bytes!("../../../shared/testkit/keys/dynamic.pkcs8.
 pub struct TestKeys;
 
 impl PublicKeyReader for TestKeys {
-    async fn public_keys(&self) -> Result<Option<JwkSet>, StoreError> {
+    async fn public_keys(&self) -> Result<Option<Vec<PublishedKey>>, StoreError> {
         let key_id = KeyId::new("d-1700000000000");
         let key = SigningKey::from_pkcs8(key_id, SigningAlgorithm::Rs256, PKCS8);
-        Ok(key.ok().map(|key| JwkSet { keys: vec![key.public_jwk()] }))
+        let start = Timestamp::from_millis(0);
+        let life = KeyLife::new(start, start);
+        Ok(key.ok().map(|key| vec![PublishedKey { jwk: key.public_jwk(), life }]))
     }
 }
 

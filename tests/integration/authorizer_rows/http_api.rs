@@ -228,7 +228,7 @@ async fn row_17_an_error_hidden_behind_a_context_is_a_fault() {
 struct Panics;
 
 impl PublicKeyReader for Panics {
-    async fn public_keys(&self) -> Result<Option<jsonwebtoken::jwk::JwkSet>, StoreError> {
+    async fn public_keys(&self) -> Result<Option<Vec<session::token::PublishedKey>>, StoreError> {
         panic!("a bug")
     }
 }

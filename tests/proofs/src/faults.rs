@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use session::error::Ended;
 use session::http::{Response, VerifyOptions, error_response};
 use session::model::{DeviceContext, NewSession, Session, SessionHandle, Timestamp, UserId};
-use session::store::{DynamoDb, KeyCreator as _, SessionReader as _, StoreError};
+use session::store::{DynamoDb, KeyRotator as _, SessionReader as _, StoreError};
 use session::token::UnverifiedRefreshToken;
 use session::{SessionConfig, SessionError, Sessions};
 use testkit::harness::{START, config, cookie, text};
@@ -179,7 +179,7 @@ impl Stage {
             return stage;
         }
         let (private, public) = keys::stored();
-        store(stage.quiet.clone()).create_keys(&private, &public).await.unwrap();
+        store(stage.quiet.clone()).replace_keys(&private, &public).await.unwrap();
         let (handle, refresh_token) = stage.create().await.unwrap();
         (stage.handle, stage.refresh_token) = (Some(handle), refresh_token);
         let window = stage.settings.refresh.window();
@@ -269,7 +269,7 @@ impl Stage {
                 apply(self.wire.engine(), &("DeleteItem", gone));
             }
             let (private, public) = keys::stored();
-            store(self.quiet.clone()).create_keys(&private, &public).await.unwrap();
+            store(self.quiet.clone()).replace_keys(&private, &public).await.unwrap();
         } else if operation == "UpdateItem" && self.session().await.is_err() {
             apply(self.wire.engine(), &("UpdateItem", set_format(&body["Key"], "1")));
         }

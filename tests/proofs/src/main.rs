@@ -5,6 +5,7 @@
 
 mod concurrency;
 mod faults;
+mod keys;
 mod search;
 mod simulation;
 mod theft;
@@ -49,6 +50,7 @@ type Evidence = fn(Size) -> anyhow::Result<Vec<Claim>>;
 const ALL: &[(&str, Evidence)] = &[
     ("concurrency", concurrency::run),
     ("faults", faults::run),
+    ("keys", keys::run),
     ("search", search::run),
     ("simulation", simulation::run),
     ("theft", theft::run),

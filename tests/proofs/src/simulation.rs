@@ -16,25 +16,23 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::rc::Rc;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryPartition;
-use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::AttributeValue;
 use http::{HeaderMap, Request, header};
-use jsonwebtoken::jwk::{Jwk, JwkSet};
-use local::dynamodb::{KEYS_TABLE, client, create_tables, store};
+use local::dynamodb::{client, create_tables, store};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use session::http::VerifyOptions;
-use session::model::{DeviceContext, KeyId, NewSession, SessionHandle, Timestamp};
-use session::service::RefreshOutcome;
-use session::store::{DynamoDb, SessionReader as _, StoredKeys, StoredMasterKey, StoredSigningKey};
-use session::token::key::SigningAlgorithm;
-use session::token::{MasterKey, MasterKeys, SigningKey, UnverifiedRefreshToken};
+use session::model::keys::LEAD;
+use session::model::{DeviceContext, NewSession, SessionHandle, Timestamp};
+use session::service::{KeyCommand, KeyKind, RefreshOutcome};
+use session::store::{DynamoDb, KeysFound, PrivateKeyReader as _, SessionReader as _};
+use session::token::refresh::RefreshClaims;
+use session::token::{MasterKeys, UnverifiedRefreshToken};
 use session::{SessionError, Sessions};
 use testkit::harness::{START, config, cookie, text};
 use testkit::{Fault, Treatment, Wire};
@@ -52,8 +50,11 @@ const SERVER_SKEW: Duration = Duration::from_secs(1);
 /// How far a client's clock may be off, either way.
 const CLIENT_SKEW_MS: i64 = 300_000;
 
-/// The longest rest between two busy times must exceed how long a key set is cached.
+/// Rests between two busy times exceed by far how long keys are cached.
 const REST_MINUTES: (u64, u64) = (90, 200);
+
+/// How long before the new keys take over everybody is busy again, at most.
+const SHORTLY: Duration = Duration::from_mins(1);
 
 /// Gathers the evidence.
 pub fn run(size: Size) -> anyhow::Result<Vec<Claim>> {
@@ -223,8 +224,9 @@ struct World {
     settings: session::SessionConfig,
     instances: RefCell<Vec<Rc<Instance>>>,
     /// A way to the table that never fails, for setting up and for looking.
-    quiet: Client,
     look: DynamoDb,
+    /// Every master key there has been.
+    masters: RefCell<Option<MasterKeys>>,
     devices: RefCell<Vec<Rc<Device>>>,
     /// Until when everybody rests.
     resting_until: Cell<Duration>,
@@ -293,11 +295,13 @@ impl World {
         let settings = config(&[
             ("REFRESH_FLIGHT_SECONDS", &flight.as_secs().to_string()),
             ("ACCESS_TOKEN_TTL_SECONDS", &nature.access_ttl.as_secs().to_string()),
+            // It signs 15 times faster; which algorithm it is makes no difference here.
+            ("SIGNING_ALGORITHM", "ES256"),
         ]);
         let wire = Wire::new();
         let quiet = client(wire.engine().clone());
         create_tables(&quiet).await.unwrap();
-        let look = store(quiet.clone());
+        let look = store(quiet);
         let world = Self {
             seed,
             quota,
@@ -307,15 +311,15 @@ impl World {
             wire,
             settings,
             instances: RefCell::default(),
-            quiet,
             look,
+            masters: RefCell::default(),
             devices: RefCell::default(),
             resting_until: Cell::default(),
             is_over: Cell::default(),
             report: RefCell::default(),
             trace: RefCell::default(),
         };
-        world.deploy_keys(0).await;
+        world.rotate_keys(KeyCommand::Advance).await;
         world
     }
 
@@ -362,21 +366,26 @@ impl World {
         self.report.borrow_mut().trace = self.trace.borrow().finish();
     }
 
-    /// Busy times with rests between them, and new keys on the way: published and accepted long
-    /// before the first signature or token is made with them.
+    /// Busy times with rests between them, and new keys of every kind: published in the first, and
+    /// taking over by the clock in the second, while everybody is busy.
     async fn direct(&self) {
         const TIMES: u64 = 4;
+        let mut take_over = Duration::ZERO;
         for time in 1..=TIMES {
             let middle = self.quota * (2 * time - 1) / (2 * TIMES);
             self.until_refreshes(middle).await;
-            match time {
-                1 => self.deploy_keys(1).await,
-                4 => self.deploy_keys(2).await,
-                _ => {}
+            if time == 1 {
+                self.rotate_keys(KeyCommand::Rotate(KeyKind::Dynamic)).await;
+                self.rotate_keys(KeyCommand::Rotate(KeyKind::Master)).await;
+                take_over = self.elapsed() + LEAD;
             }
             self.until_refreshes(self.quota * time / TIMES).await;
             if time < TIMES {
-                let rest = Duration::from_mins(self.between(REST_MINUTES.0, REST_MINUTES.1));
+                let rest = if time == 1 {
+                    take_over.saturating_sub(self.elapsed() + self.up_to(SHORTLY))
+                } else {
+                    Duration::from_mins(self.between(REST_MINUTES.0, REST_MINUTES.1))
+                };
                 self.resting_until.set(self.elapsed() + rest);
                 sleep(rest).await;
             }
@@ -505,7 +514,7 @@ impl World {
         };
         let (status, headers) = (response.status().as_u16(), response.headers());
         let answered = device.read(headers, "sRefreshToken", "st-refresh-token");
-        let claims = UnverifiedRefreshToken::parse(&answered).and_then(|t| t.verify(&EVERY_MASTER));
+        let claims = self.claims(&answered);
         let generation = claims.as_ref().map_or(0, |claims| claims.generation.number());
         self.note((device.number, status, generation));
         let way = match &outcome {
@@ -563,9 +572,7 @@ impl World {
                 Answer::Ended
             }
             _ => {
-                let presented = UnverifiedRefreshToken::parse(token);
-                let claims = presented.and_then(|token| token.verify(&EVERY_MASTER));
-                let presented = claims.map_or(0, |claims| claims.generation.number());
+                let presented = self.claims(token).map_or(0, |claims| claims.generation.number());
                 let state = self.look.session(&device.handle).await;
                 let state = state.ok().flatten().map(|session| session.refresh);
                 let what = format!("{status} {outcome:?} to generation {presented}; {state:?}");
@@ -669,16 +676,22 @@ impl World {
         });
     }
 
-    /// Writes the key items of one stage of a key change.
-    async fn deploy_keys(&self, stage: usize) {
-        let (private, public) = &KEY_STAGES[stage];
-        let private = serde_json::to_vec(private).unwrap();
-        let public = serde_json::to_vec(public).unwrap();
-        for (pk, document) in [("private", private), ("public", public)] {
-            let put = self.quiet.put_item().table_name(KEYS_TABLE);
-            let put = put.item("pk", AttributeValue::S(pk.to_owned()));
-            put.item("document", AttributeValue::B(Blob::new(document))).send().await.unwrap();
-        }
+    /// Carries out a command, and learns to read what is minted from then on.
+    async fn rotate_keys(&self, command: KeyCommand) {
+        let keeper = Sessions::new(self.settings.clone(), self.look.clone());
+        let mut rng = StdRng::seed_from_u64(self.rng.borrow_mut().random());
+        let now = self.now(Duration::ZERO);
+        keeper.rotate_keys(&command, now, &mut rng).await.unwrap();
+        let KeysFound::Changed(stored) = self.look.private_keys(None).await.unwrap() else {
+            unreachable!("keys are never removed")
+        };
+        let mut keys = stored.master.iter().map(|key| key.key().unwrap());
+        *self.masters.borrow_mut() = Some(MasterKeys::new(keys.next().unwrap(), keys.collect()));
+    }
+
+    /// What a refresh token says, whichever master key minted it.
+    fn claims(&self, token: &str) -> Option<RefreshClaims> {
+        UnverifiedRefreshToken::parse(token)?.verify(self.masters.borrow().as_ref()?)
     }
 
     async fn sign_in(&self, number: u64) -> Device {
@@ -817,47 +830,6 @@ fn is_clearing(headers: &HeaderMap) -> bool {
         .any(|name| headers.get(*name).is_some_and(http::HeaderValue::is_empty));
     clears_cookie || clears_header || text(headers, "front-token") == "remove"
 }
-
-const MASTER_SECRETS: [[u8; MasterKey::SECRET_LEN]; 2] = [[1; 32], [2; 32]];
-
-/// Accepts whatever any stage minted.
-static EVERY_MASTER: LazyLock<MasterKeys> = LazyLock::new(|| {
-    let [first, second] = MASTER_SECRETS;
-    MasterKeys::new(MasterKey::new(1, &first), vec![MasterKey::new(2, &second)])
-});
-
-/// Both halves of a signing key.
-type MadeKey = (StoredSigningKey, Jwk);
-
-/// What the table of keys holds before, on the way to and after a change of every key. On the way,
-/// the new signing key is published and the new master key accepted, but neither is used yet.
-///
-/// ES256, because it signs 15 times faster; which key signs makes no difference here.
-static KEY_STAGES: LazyLock<[(StoredKeys, JwkSet); 3]> = LazyLock::new(|| {
-    let algorithm = SigningAlgorithm::Es256;
-    let make = |id: &str| {
-        let pkcs8 = algorithm.generate_pkcs8().unwrap();
-        let key = SigningKey::from_pkcs8(KeyId::new(id), algorithm, &pkcs8).unwrap();
-        (StoredSigningKey::new(KeyId::new(id), algorithm.name(), &pkcs8), key.public_jwk())
-    };
-    let (old, new, fixed) = (make("d-1"), make("d-2"), make("s-1"));
-    let [first, second] = MASTER_SECRETS;
-    let first = StoredMasterKey::new(1, &first);
-    let second = StoredMasterKey::new(2, &second);
-    let stage = |signing: &MadeKey, master: &[&StoredMasterKey], public: &[&MadeKey]| {
-        let private = StoredKeys {
-            signing: vec![signing.0.clone(), fixed.0.clone()],
-            master: master.iter().map(|key| (*key).clone()).collect(),
-        };
-        let keys = public.iter().chain(&[&fixed]).map(|key| key.1.clone()).collect();
-        (private, JwkSet { keys })
-    };
-    [
-        stage(&old, &[&first], &[&old]),
-        stage(&old, &[&first, &second], &[&old, &new]),
-        stage(&new, &[&second, &first], &[&old, &new]),
-    ]
-});
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use crate::config::{AllowedMethod, AntiCsrf};
 use crate::error::SessionError;
 use crate::model::{DeviceContext, NewSession, Timestamp};
 use crate::service::Sessions;
-use crate::store::{KeyCreator, PrivateKeyReader, SessionCreator, SessionLister, SessionRevoker};
+use crate::store::{KeyRotator, PrivateKeyReader, SessionCreator, SessionLister, SessionRevoker};
 
 /// Creates a session for the client that sent `request`; apply the result to the response.
 ///
@@ -30,7 +30,7 @@ pub async fn create<'s, S, B>(
     rng: &mut (impl CryptoRng + Send),
 ) -> Result<TokenHeaders<'s>, SessionError>
 where
-    S: SessionCreator + SessionLister + SessionRevoker + PrivateKeyReader + KeyCreator,
+    S: SessionCreator + SessionLister + SessionRevoker + PrivateKeyReader + KeyRotator,
     B: Sync,
 {
     let config = sessions.config();

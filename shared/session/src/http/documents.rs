@@ -8,14 +8,11 @@ use crate::model::Timestamp;
 use crate::service::Sessions;
 use crate::store::PublicKeyReader;
 
-/// How long the key set may be cached: an hour, well below the two hours that a key is published
-/// before it signs.
-const KEY_SET_CACHING: HeaderValue = HeaderValue::from_static("max-age=3600, must-revalidate");
-
 /// An empty set must not outlive the first key.
 const NO_CACHING: HeaderValue = HeaderValue::from_static("no-store");
 
-/// `GET {base}/jwt/jwks.json`.
+/// `GET {base}/jwt/jwks.json`: every key that is believed now, to be cached for as long as the lives
+/// of the keys allow.
 pub async fn jwks<S: PublicKeyReader>(sessions: &Sessions<S>, now: Timestamp) -> Response {
     let keys = match sessions.published_keys(now).await {
         Ok(keys) => keys,
@@ -23,7 +20,11 @@ pub async fn jwks<S: PublicKeyReader>(sessions: &Sessions<S>, now: Timestamp) ->
         Err(error) => return error_response(sessions.config(), &HeaderMap::new(), &error),
     };
     let (document, caching) = match keys {
-        Some(keys) => (serde_json::to_value(keys.document()).unwrap_or_default(), KEY_SET_CACHING),
+        Some(keys) => {
+            let caching = format!("max-age={}, must-revalidate", keys.caching(now).as_secs());
+            let document = serde_json::to_value(keys.document(now)).unwrap_or_default();
+            (document, HeaderValue::try_from(caching).unwrap_or(NO_CACHING))
+        }
         None => (json!({ "keys": [] }), NO_CACHING),
     };
     let mut response = public(&document);

@@ -2,12 +2,14 @@
 
 pub mod claims;
 pub mod ids;
+pub mod keys;
 pub mod refresh;
 pub mod session;
 pub mod time;
 
 pub use claims::{ArrayClaim, BooleanClaim, ClaimValidator, InvalidClaim, PrimitiveClaim};
 pub use ids::{Generation, KeyId, SessionHandle, TenantId, UserId};
+pub use keys::{Demand, KeyLife, KeyState, RotationPolicy};
 pub use refresh::{Decision, RefreshPolicy, RefreshState, decide};
 pub use session::{
     Authentication, DeviceContext, NewSession, PayloadSize, Revocation, Session,

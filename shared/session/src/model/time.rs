@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// An instant: whole milliseconds since the Unix epoch, UTC.
 ///
 /// Milliseconds because the wire contract reports creation and expiry in them; tokens floor to
 /// seconds. Arithmetic saturates: hostile or absurd values never wrap.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct Timestamp(u64);
 

@@ -1,29 +1,23 @@
-//! Creating a session, and the first keys.
+//! Creating a session.
 
-use jsonwebtoken::jwk::JwkSet;
 use rand_core::CryptoRng;
 
-use super::keys::SigningKeys;
 use super::{ClaimSubject, IssuedTokens, SessionEvent, Sessions, limits};
 use crate::error::SessionError;
 use crate::model::{
-    Authentication, DeviceContext, KeyId, NewSession, PayloadSize, RefreshState, Session,
-    SessionHandle, SessionsOf, Timestamp,
+    Authentication, DeviceContext, NewSession, PayloadSize, RefreshState, Session, SessionHandle,
+    SessionsOf, Timestamp,
 };
-use crate::store::{
-    KeyCreator, PrivateKeyReader, SessionCreator, SessionLister, SessionRevoker, StoredKeys,
-    StoredMasterKey, StoredSigningKey,
-};
+use crate::store::{KeyRotator, PrivateKeyReader, SessionCreator, SessionLister, SessionRevoker};
 use crate::token::access::RESERVED_CLAIMS;
 use crate::token::size::longest_front_json;
-use crate::token::{MasterKey, SigningKey};
 
 /// Longest user id, in bytes: it is part of every token.
 const MAX_USER_ID_LEN: usize = 256;
 
 impl<S> Sessions<S>
 where
-    S: SessionCreator + SessionLister + SessionRevoker + PrivateKeyReader + KeyCreator,
+    S: SessionCreator + SessionLister + SessionRevoker + PrivateKeyReader + KeyRotator,
 {
     /// Records a new session and issues its first tokens: one write, and with a limit of sessions per
     /// user one query a page and a delete for each session too many. Needs no request; the caller
@@ -97,54 +91,5 @@ where
         .await;
         self.keep_to_limit(SessionsOf::user(&session.user_id), now).await?;
         Ok(issued)
-    }
-}
-
-impl<S: PrivateKeyReader + KeyCreator> Sessions<S> {
-    /// Loads the keys, and makes the first ones if there are none.
-    ///
-    /// Any number of processes may do this at once: one set wins and all use it.
-    ///
-    /// # Errors
-    ///
-    /// Store faults as they are; [`SessionError::Internal`] if keys cannot be made or parsed.
-    pub async fn ensure_keys(
-        &self,
-        now: Timestamp,
-        rng: &mut (impl CryptoRng + Send),
-    ) -> Result<std::sync::Arc<SigningKeys>, SessionError> {
-        if let Some(keys) = self.keys.signing(&self.store, now).await? {
-            return Ok(keys);
-        }
-        let (private, public) = self.generate_keys(now, rng)?;
-        if self.store.create_keys(&private, &public).await? {
-            tracing::info!("made the first signing and master keys");
-        }
-        let keys = self.keys.signing(&self.store, now).await?;
-        keys.ok_or_else(|| SessionError::Internal("keys vanished after they were made".into()))
-    }
-
-    fn generate_keys(
-        &self,
-        now: Timestamp,
-        rng: &mut impl CryptoRng,
-    ) -> Result<(StoredKeys, JwkSet), SessionError> {
-        let algorithm = self.config.signing_algorithm;
-        let mut random = [0; 16];
-        rng.fill_bytes(&mut random);
-        let static_id = format!("s-{:032x}", u128::from_be_bytes(random));
-        let mut signing = Vec::new();
-        let mut public = JwkSet { keys: Vec::new() };
-        for key_id in [format!("d-{}", now.as_millis()), static_id] {
-            let key_id = KeyId::new(key_id);
-            let pkcs8 = algorithm.generate_pkcs8()?;
-            let key = SigningKey::from_pkcs8(key_id.clone(), algorithm, &pkcs8)?;
-            public.keys.push(key.public_jwk());
-            signing.push(StoredSigningKey::new(key_id, algorithm.name(), &pkcs8));
-        }
-        let mut secret = [0; MasterKey::SECRET_LEN];
-        rng.fill_bytes(&mut secret);
-        let master = vec![StoredMasterKey::new(1, &secret)];
-        Ok((StoredKeys { signing, master }, public))
     }
 }

@@ -48,8 +48,8 @@ impl<S: PrivateKeyReader> Sessions<S> {
         payload.entry("iss").or_insert_with(|| self.config.issuer().into());
         payload.insert("iat".to_owned(), now.as_secs().into());
         payload.insert("exp".to_owned(), now.plus(validity).as_secs().into());
-        let keys = self.minting_keys(now).await?;
-        sign_jwt(keys.signing(use_dynamic_key), &payload)
+        let keys = self.minting_keys(&[], now).await?;
+        sign_jwt(keys.signing(use_dynamic_key, now)?, &payload)
             .map_err(|error| SessionError::Internal(Box::new(error)))
     }
 }

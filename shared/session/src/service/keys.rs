@@ -1,70 +1,90 @@
-//! Keys in memory: loaded once, parsed once, reloaded by age or when a token names an unknown one.
+//! Keys in memory: loaded once, parsed once, read again by age or when a token names an unknown one.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use super::Sessions;
 use crate::error::SessionError;
-use crate::model::Timestamp;
-use crate::store::{PrivateKeyReader, PublicKeyReader, StoreError, StoredKeys, StoredMasterKey};
-use crate::token::key::SigningAlgorithm;
-use crate::token::{MasterKeys, SigningKey, VerifyingKeySet};
+use crate::model::keys::{MAX_AGE, UNKNOWN_KEY_COOLDOWN, signer};
+use crate::model::{KeyLife, Timestamp};
+use crate::store::{KeysFound, PrivateKeyReader, PublicKeyReader, StoreError, StoredKeys};
+use crate::token::key::KeyError;
+use crate::token::{MasterKey, MasterKeys, SigningKey, VerifyingKeySet};
 
-/// How old a loaded key set may become: well below the two hours that a key is published before it
-/// signs.
-const MAX_AGE: Duration = Duration::from_hours(1);
-
-/// How often an unknown `kid` may cause a read, per process: tokens can name anything.
-const UNKNOWN_KEY_COOLDOWN: Duration = Duration::from_secs(10);
-
-/// The signing side: both kinds of signing key and the master keys.
+/// The signing side: signing keys of both kinds and master keys, each with its life.
 #[derive(Debug)]
 pub struct SigningKeys {
-    dynamic: SigningKey,
-    fixed: SigningKey,
-    /// What refresh tokens are derived from.
-    pub master: MasterKeys,
+    version: u64,
+    signing: Vec<(KeyLife, SigningKey)>,
+    master: Vec<(KeyLife, MasterKey)>,
 }
 
 impl SigningKeys {
-    /// The key that signs access tokens.
-    #[must_use]
-    pub const fn signing(&self, use_dynamic: bool) -> &SigningKey {
-        if use_dynamic { &self.dynamic } else { &self.fixed }
+    /// The key that signs access tokens at `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Internal`] if there is none of that kind, which no rotation leaves behind.
+    pub fn signing(&self, use_dynamic: bool, now: Timestamp) -> Result<&SigningKey, SessionError> {
+        let line = self.signing.iter().filter(|(_, key)| key.key_id().is_dynamic() == use_dynamic);
+        let key = signer(line.map(|(life, key)| (life, key)), now);
+        key.ok_or_else(|| SessionError::Internal("no key signs".into()))
     }
 
-    fn parse(stored: &StoredKeys) -> Result<Self, SessionError> {
-        let signing = |is_dynamic: bool| {
-            let mut keys = stored.signing.iter();
-            let key = keys.find(|key| key.key_id.is_dynamic() == is_dynamic)?;
-            let algorithm = SigningAlgorithm::from_name(&key.algorithm)?;
-            SigningKey::from_pkcs8(key.key_id.clone(), algorithm, &key.pkcs8()?).ok()
-        };
-        let mut masters = stored.master.iter().map(StoredMasterKey::key);
-        let keys = (|| {
-            let (dynamic, fixed) = (signing(true)?, signing(false)?);
-            let minting = masters.next()??;
-            let accepted = masters.collect::<Option<Vec<_>>>()?;
-            Some(Self { dynamic, fixed, master: MasterKeys::new(minting, accepted) })
-        })();
-        keys.ok_or_else(|| {
-            let problem = "signing or master keys are missing or cannot be parsed".to_owned();
-            StoreError::Inconsistent { item: "private".to_owned(), problem }.into()
-        })
+    /// What refresh tokens are derived from at `now`, and by what they are recognised.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::signing`].
+    pub fn master(&self, now: Timestamp) -> Result<MasterKeys, SessionError> {
+        let minting = signer(self.master.iter().map(|(life, key)| (life, key)), now);
+        let minting = minting.ok_or_else(|| SessionError::Internal("no key mints".into()))?;
+        let accepted = self
+            .master
+            .iter()
+            .filter(|(life, key)| life.is_accepted(now) && key.id() != minting.id());
+        Ok(MasterKeys::new(minting.clone(), accepted.map(|(_, key)| key.clone()).collect()))
+    }
+
+    fn has_master(&self, id: u8) -> bool {
+        self.master.iter().any(|(_, key)| key.id() == id)
+    }
+
+    fn parse(stored: &StoredKeys) -> Result<Self, StoreError> {
+        let signing = stored.signing.iter().map(|key| {
+            let parsed =
+                SigningKey::from_pkcs8(key.key_id.clone(), key.algorithm, &key.pkcs8()?).ok();
+            Some((key.life, parsed?))
+        });
+        let master = stored.master.iter().map(|key| Some((key.life, key.key()?)));
+        let (signing, master) = (signing.collect::<Option<_>>(), master.collect::<Option<_>>());
+        match (signing, master) {
+            (Some(signing), Some(master)) => Ok(Self { version: stored.version, signing, master }),
+            _ => Err(StoreError::Inconsistent {
+                item: "private".to_owned(),
+                problem: "one of its keys cannot be parsed".to_owned(),
+            }),
+        }
     }
 }
 
 /// The keys of one process.
 #[derive(Debug, Default)]
-pub struct KeyRing {
+pub(super) struct KeyRing {
+    /// Given by the settings; then nothing is read for verifying.
+    pinned: Option<Arc<VerifyingKeySet>>,
     verifying: Cached<VerifyingKeySet>,
     signing: Cached<SigningKeys>,
 }
 
 impl KeyRing {
-    /// The verifying keys; read again when too old, or when `unknown` to the loaded set and the last
-    /// attempt is long enough ago. A set that was loaded once outlives a store that cannot answer.
+    /// Loads nothing yet.
+    pub(super) fn new(pinned: Option<Arc<VerifyingKeySet>>) -> Self {
+        Self { pinned, ..Self::default() }
+    }
+
+    /// The verifying keys; `kid` is the one that is needed, if one is.
     ///
     /// `None` before the first key was made; that answer is not remembered.
     pub(super) async fn verifying<S: PublicKeyReader>(
@@ -73,31 +93,65 @@ impl KeyRing {
         kid: Option<&str>,
         now: Timestamp,
     ) -> Result<Option<Arc<VerifyingKeySet>>, SessionError> {
-        let is_wanted = |keys: &VerifyingKeySet| kid.is_none_or(|kid| keys.find(kid).is_some());
-        self.verifying
-            .load(now, is_wanted, async || match store.public_keys().await? {
-                Some(document) => Ok(Some(VerifyingKeySet::new(document)?)),
-                None => Ok(None),
-            })
-            .await
+        if let Some(pinned) = &self.pinned {
+            return Ok(Some(Arc::clone(pinned)));
+        }
+        let is_enough = |keys: &VerifyingKeySet| kid.is_none_or(|kid| keys.contains(kid));
+        let read = async |_| match store.public_keys().await? {
+            Some(published) => match VerifyingKeySet::new(published) {
+                Ok(keys) => Ok(Some(Arc::new(keys))),
+                Err(error) => Err(unusable(&error)),
+            },
+            None => Ok(None),
+        };
+        Ok(self.verifying.load(now, is_enough, read).await?)
     }
 
-    /// The signing keys, read again when too old; `None` before the first were made.
+    /// The signing keys; `masters` are the master keys that are needed.
+    ///
+    /// `None` before the first were made.
     pub(super) async fn signing<S: PrivateKeyReader>(
         &self,
         store: &S,
+        masters: &[u8],
         now: Timestamp,
     ) -> Result<Option<Arc<SigningKeys>>, SessionError> {
-        self.signing
-            .load(
-                now,
-                |_| true,
-                async || match store.private_keys().await? {
-                    Some(stored) => Ok(Some(SigningKeys::parse(&stored)?)),
-                    None => Ok(None),
-                },
-            )
-            .await
+        let is_enough = |keys: &SigningKeys| masters.iter().all(|id| keys.has_master(*id));
+        let read = async |loaded: Option<Arc<SigningKeys>>| {
+            let known = loaded.as_ref().map(|keys| keys.version);
+            match store.private_keys(known).await? {
+                KeysFound::None => Ok(None),
+                KeysFound::Unchanged => Ok(loaded),
+                KeysFound::Changed(stored) => Ok(Some(Arc::new(SigningKeys::parse(&stored)?))),
+            }
+        };
+        Ok(self.signing.load(now, is_enough, read).await?)
+    }
+}
+
+fn unusable(error: &KeyError) -> StoreError {
+    StoreError::Inconsistent { item: "public".to_owned(), problem: error.to_string() }
+}
+
+impl<S: PublicKeyReader> Sessions<S> {
+    /// Loads the verifying keys ahead of the first request, while a function starts.
+    ///
+    /// A table that does not answer is no reason not to start: the first request tries again, and is
+    /// answered as a fault if that fails too. Ending the process instead would start it over and over.
+    pub async fn preload_verifying_keys(&self, now: Timestamp) {
+        if let Err(error) = self.published_keys(now).await {
+            tracing::warn!(%error, "the verifying keys could not be loaded ahead of time");
+        }
+    }
+}
+
+impl<S: PrivateKeyReader> Sessions<S> {
+    /// Loads the signing and master keys ahead of the first request, as
+    /// [`Self::preload_verifying_keys`] does.
+    pub async fn preload_signing_keys(&self, now: Timestamp) {
+        if let Err(error) = self.keys.signing(&self.store, &[], now).await {
+            tracing::warn!(%error, "the signing keys could not be loaded ahead of time");
+        }
     }
 }
 
@@ -113,54 +167,103 @@ struct Cached<T> {
 struct Slot<T> {
     value: Option<Arc<T>>,
     loaded_at: Timestamp,
+    /// When it was last attempted to load it, and what went wrong then.
     attempted_at: Option<Timestamp>,
+    failure: Option<StoreError>,
+    attempts: u64,
 }
 
 impl<T> Default for Cached<T> {
     fn default() -> Self {
-        let slot = Slot { value: None, loaded_at: Timestamp::from_millis(0), attempted_at: None };
+        let slot = Slot {
+            value: None,
+            loaded_at: Timestamp::from_millis(0),
+            attempted_at: None,
+            failure: None,
+            attempts: 0,
+        };
         Self { slot: RwLock::new(slot), reading: Mutex::new(()) }
     }
 }
 
 impl<T> Cached<T> {
+    /// The value; read if there is none, if it is too old, or if it is not `is_enough` and the last
+    /// attempt is long enough ago. A value that was loaded once and is enough outlives a store that
+    /// cannot answer. That a value lacks something is certain only if it has just been read: otherwise
+    /// it is the store's fault, and reported as one.
     async fn load(
         &self,
         now: Timestamp,
-        is_wanted: impl Fn(&T) -> bool,
-        read: impl AsyncFnOnce() -> Result<Option<T>, SessionError>,
-    ) -> Result<Option<Arc<T>>, SessionError> {
-        if let Some(value) = self.usable(now, &is_wanted) {
-            return Ok(Some(value));
-        }
+        is_enough: impl Fn(&T) -> bool,
+        read: impl AsyncFnOnce(Option<Arc<T>>) -> Result<Option<Arc<T>>, StoreError>,
+    ) -> Result<Option<Arc<T>>, StoreError> {
+        let attempts = match self.look(now, &is_enough) {
+            Look::Answer(answer) => return answer.map(Some),
+            Look::Read { attempts } => attempts,
+        };
         let _reading = self.reading.lock().await;
-        // Whoever held the lock before may have read it.
-        if let Some(value) = self.usable(now, &is_wanted) {
-            return Ok(Some(value));
+        // Whoever held the lock before may have read it, or learnt that it cannot be read.
+        match self.look(now, &is_enough) {
+            Look::Answer(answer) => return answer.map(Some),
+            Look::Read { attempts: now_at } if now_at != attempts => return self.outcome(),
+            Look::Read { .. } => {}
         }
-        let result = read().await;
+        let loaded = self.peek().value.clone();
+        let result = read(loaded).await;
         let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
         slot.attempted_at = Some(now);
+        slot.attempts += 1;
+        slot.failure = None;
         match result {
-            Ok(Some(value)) => {
+            Ok(value) => {
                 slot.loaded_at = now;
-                slot.value = Some(Arc::new(value));
+                slot.value = value;
+                Ok(slot.value.clone())
             }
-            Ok(None) => slot.value = None,
-            Err(error) if slot.value.is_none() => return Err(error),
             Err(error) => {
-                tracing::warn!(%error, "keys could not be reloaded; using the loaded ones");
+                slot.failure = Some(error.clone());
+                match &slot.value {
+                    Some(value) if is_enough(value) => {
+                        tracing::warn!(%error, "keys could not be read again; using the loaded ones");
+                        Ok(Some(Arc::clone(value)))
+                    }
+                    Some(_) | None => Err(error),
+                }
             }
         }
-        Ok(slot.value.clone())
     }
 
-    /// The loaded value, unless it should be read again now.
-    fn usable(&self, now: Timestamp, is_wanted: impl Fn(&T) -> bool) -> Option<Arc<T>> {
-        let slot = self.slot.read().unwrap_or_else(PoisonError::into_inner);
-        let value = slot.value.as_ref()?;
+    fn look(&self, now: Timestamp, is_enough: impl Fn(&T) -> bool) -> Look<T> {
+        let slot = self.peek();
+        let read = Look::Read { attempts: slot.attempts };
+        let Some(value) = &slot.value else {
+            return read;
+        };
         let is_fresh = now < slot.loaded_at.plus(MAX_AGE);
         let is_cooling = slot.attempted_at.is_some_and(|at| now < at.plus(UNKNOWN_KEY_COOLDOWN));
-        (is_cooling || is_fresh && is_wanted(value)).then(|| Arc::clone(value))
+        match (is_enough(value), &slot.failure) {
+            (true, _) if is_fresh || is_cooling => Look::Answer(Ok(Arc::clone(value))),
+            (false, None) if is_cooling => Look::Answer(Ok(Arc::clone(value))),
+            (false, Some(failure)) if is_cooling => Look::Answer(Err(failure.clone())),
+            _ => read,
+        }
     }
+
+    /// What the last attempt ended with, when there is nothing in memory to go on with.
+    fn outcome(&self) -> Result<Option<Arc<T>>, StoreError> {
+        let slot = self.peek();
+        slot.failure.clone().map_or_else(|| Ok(slot.value.clone()), Err)
+    }
+
+    fn peek(&self) -> std::sync::RwLockReadGuard<'_, Slot<T>> {
+        self.slot.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is in memory.
+enum Look<T> {
+    /// All that is needed, or the certainty that it cannot be had now.
+    Answer(Result<Arc<T>, StoreError>),
+    /// Too little, after that many attempts.
+    Read { attempts: u64 },
 }

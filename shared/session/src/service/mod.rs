@@ -11,6 +11,7 @@ pub mod limits;
 mod manage;
 mod refresh;
 mod reissue;
+mod rotate;
 pub(crate) mod verify;
 
 use std::sync::Arc;
@@ -19,15 +20,17 @@ use std::time::Duration;
 pub use self::claims::{BoxError, ClaimSubject, FetchedClaim};
 pub use self::events::{Listener, RevocationCause, SessionEvent, Told};
 pub use self::jwt::NewJwt;
-pub use self::keys::{KeyRing, SigningKeys};
+use self::keys::KeyRing;
+pub use self::keys::SigningKeys;
 pub use self::refresh::{AntiCsrfProof, RefreshOutcome, Refreshed};
 pub use self::reissue::ReissuedToken;
+pub use self::rotate::{KeyCommand, KeyKind, KeyReport, KeySummary};
 pub use self::verify::DatabaseCheck;
 use crate::config::SessionConfig;
 use crate::error::SessionError;
 use crate::model::{ClaimValidator, Generation, Session, SessionHandle, Timestamp};
 use crate::token::access::{AccessTokenInput, MintedAccessToken};
-use crate::token::{RefreshToken, front_token};
+use crate::token::{PinnedKeys, RefreshToken, front_token};
 
 /// The session service over a store `S`.
 ///
@@ -62,10 +65,11 @@ pub struct IssuedTokens {
 impl<S> Sessions<S> {
     /// A service with these settings over that store; loads nothing yet.
     pub fn new(config: SessionConfig, store: S) -> Self {
+        let keys = KeyRing::new(config.pinned_keys.as_ref().map(PinnedKeys::parsed));
         Self {
             config,
             store,
-            keys: KeyRing::default(),
+            keys,
             listeners: Vec::new(),
             claims: Vec::new(),
             validators: Vec::new(),
@@ -99,8 +103,9 @@ impl<S> Sessions<S> {
         now: Timestamp,
     ) -> Result<IssuedTokens, SessionError> {
         let handle = session.handle;
-        let refresh = keys.master.mint(&handle, generation, with_anti_csrf);
-        let anti_csrf = with_anti_csrf.then(|| keys.master.anti_csrf_token(&handle, generation));
+        let master = keys.master(now)?;
+        let refresh = master.mint(&handle, generation, with_anti_csrf);
+        let anti_csrf = with_anti_csrf.then(|| master.anti_csrf_token(&handle, generation));
         let hash = refresh.hash();
         let input = AccessTokenInput {
             user_id: &session.user_id,
@@ -116,7 +121,7 @@ impl<S> Sessions<S> {
         let left = now.until(refresh_expires_at) + Duration::from_millis(999);
         let ttl = jittered(self.config.access_token_ttl, &hash).min(left);
         let access = input
-            .sign(keys.signing(self.config.use_dynamic_signing_key), now, ttl)
+            .sign(keys.signing(self.config.use_dynamic_signing_key, now)?, now, ttl)
             .map_err(|error| SessionError::Internal(Box::new(error)))?;
         let front = front_token(&session.user_id, access.expires_at, &access.payload);
         Ok(IssuedTokens { handle, access, refresh, refresh_expires_at, front, anti_csrf })

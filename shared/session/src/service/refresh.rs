@@ -65,12 +65,14 @@ impl<S: PrivateKeyReader> Sessions<S> {
     /// The keys that tell whether a token of our form is authentic.
     ///
     /// A table without keys is a fault like a table that does not answer: it may be the wrong table, or
-    /// an emptied one, and that must not end anything on the client.
+    /// an emptied one, and that must not end anything on the client. Master keys of these ids are read
+    /// for if they are not loaded, at most once per cooldown; if that fails it is a fault too.
     pub(super) async fn minting_keys(
         &self,
+        ids: &[u8],
         now: Timestamp,
     ) -> Result<Arc<SigningKeys>, SessionError> {
-        let keys = self.keys.signing(&self.store, now).await?;
+        let keys = self.keys.signing(&self.store, ids, now).await?;
         keys.ok_or_else(|| {
             SessionError::Internal("there are no keys to check the token with".into())
         })
@@ -94,9 +96,9 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
         used_by: &DeviceContext,
         now: Timestamp,
     ) -> Result<Refreshed, SessionError> {
-        let keys = self.minting_keys(now).await?;
+        let keys = self.minting_keys(&[presented.unverified_master_key_id()], now).await?;
         let claims = presented
-            .verify(&keys.master)
+            .verify(&keys.master(now)?)
             .ok_or(SessionError::SessionEnded(Ended::NotAuthentic))?;
         let with_anti_csrf = check_anti_csrf(&claims, anti_csrf)?;
 
@@ -132,10 +134,12 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
         if presented.len() <= 1 {
             return Ok(presented.pop());
         }
-        let keys = self.minting_keys(now).await?;
+        let ids: Vec<_> =
+            presented.iter().map(UnverifiedRefreshToken::unverified_master_key_id).collect();
+        let master = self.minting_keys(&ids, now).await?.master(now)?;
         let authentic = presented
             .into_iter()
-            .filter_map(|token| token.verify(&keys.master).map(|claims| (claims, token)));
+            .filter_map(|token| token.verify(&master).map(|claims| (claims, token)));
         let mut newest: Option<(RefreshClaims, UnverifiedRefreshToken)> = None;
         for (claims, token) in authentic {
             match &newest {

@@ -31,7 +31,7 @@ impl<S: PrivateKeyReader> Sessions<S> {
         if claims.expires_at.as_secs() <= now.as_secs() {
             return Ok(None);
         }
-        let keys = self.minting_keys(now).await?;
+        let keys = self.minting_keys(&[], now).await?;
         let input = AccessTokenInput {
             user_id: &session.user_id,
             recipe_user_id: &session.recipe_user_id,
@@ -41,7 +41,7 @@ impl<S: PrivateKeyReader> Sessions<S> {
             refresh_token_hash: &claims.refresh_token_hash,
             anti_csrf_token: claims.anti_csrf_token.as_deref(),
         };
-        let key = keys.signing(self.config.use_dynamic_signing_key);
+        let key = keys.signing(self.config.use_dynamic_signing_key, now)?;
         let access = input
             .sign_until(key, now, claims.expires_at)
             .map_err(|error| SessionError::Internal(Box::new(error)))?;

@@ -1,35 +1,37 @@
-//! What can go wrong between us and the table.
+//! What can go wrong between us and the table, or the service that seals keys.
+
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 /// A store call without an answer that can be used.
 ///
 /// Whatever the variant, nothing may be concluded about the session: never "allow", never "ended".
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The table did not answer, or answered that it cannot now: time-out, connection, throttling,
+    /// The service did not answer, or answered that it cannot now: time-out, connection, throttling,
     /// 5xx. The write may or may not have been applied; trying again is safe and sensible.
-    #[error("{operation}: the table is not available ({code})")]
+    #[error("{operation}: the service is not available ({code})")]
     Unavailable {
-        /// The `DynamoDB` operation.
+        /// The operation of `DynamoDB` or KMS.
         operation: &'static str,
         /// The service's error code, or the kind of failure.
         code: String,
         /// The SDK's error.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Arc<dyn std::error::Error + Send + Sync>,
     },
-    /// The table refused the request: missing table, missing permission, invalid request. A fault of
-    /// deployment or code; trying again does not help.
-    #[error("{operation}: the table refused the request ({code})")]
+    /// The service refused the request: missing table or key, missing permission, invalid request. A
+    /// fault of deployment or code; trying again does not help.
+    #[error("{operation}: the service refused the request ({code})")]
     Refused {
-        /// The `DynamoDB` operation.
+        /// The operation of `DynamoDB` or KMS.
         operation: &'static str,
         /// The service's error code.
         code: String,
         /// The SDK's error.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Arc<dyn std::error::Error + Send + Sync>,
     },
     /// An item cannot be understood: written by a newer version, or damaged.
     #[error("item {item}: {problem}")]
@@ -43,7 +45,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// Sorts an SDK error whose modelled causes were handled already.
-    pub(super) fn from_sdk<E, R>(operation: &'static str, error: SdkError<E, R>) -> Self
+    pub fn from_sdk<E, R>(operation: &'static str, error: SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
         R: std::fmt::Debug + Send + Sync + 'static,
@@ -60,7 +62,7 @@ impl StoreError {
             SdkError::ConstructionFailure(_) => ("invalid request".to_owned(), true),
             _ => ("unknown".to_owned(), false),
         };
-        let source = Box::new(error);
+        let source = Arc::new(error);
         if is_refusal {
             Self::Refused { operation, code, source }
         } else {
@@ -75,7 +77,8 @@ impl StoreError {
     }
 }
 
-/// Codes that no repetition cures (`DynamoDB` developer guide, error handling).
+/// Codes that no repetition cures (`DynamoDB` developer guide, error handling; KMS API reference,
+/// `Decrypt` and `GenerateDataKey`).
 fn is_refusal(code: &str) -> bool {
     matches!(
         code,
@@ -86,5 +89,11 @@ fn is_refusal(code: &str) -> bool {
             | "UnrecognizedClientException"
             | "IncompleteSignatureException"
             | "MissingAuthenticationTokenException"
+            | "DisabledException"
+            | "IncorrectKeyException"
+            | "InvalidCiphertextException"
+            | "InvalidKeyUsageException"
+            | "KMSInvalidStateException"
+            | "NotFoundException"
     )
 }

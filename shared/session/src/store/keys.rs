@@ -5,15 +5,22 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::model::KeyId;
+use crate::model::{KeyId, KeyLife};
 use crate::token::MasterKey;
+use crate::token::key::SigningAlgorithm;
 
 /// The private halves and master keys, as one document. Never printable.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 pub struct StoredKeys {
-    /// Private halves of the signing keys: one dynamic and one static.
+    /// Counts the changes, from 1. Kept beside the document, in both items alike.
+    #[serde(skip)]
+    pub version: u64,
+    /// Whether the document was found in the clear although there is something to seal it with.
+    #[serde(skip)]
+    pub lacks_seal: bool,
+    /// Private halves of the signing keys, dynamic and static ones; of each kind the oldest first.
     pub signing: Vec<StoredSigningKey>,
-    /// Master keys of refresh tokens; the first mints, all are accepted.
+    /// Master keys of refresh tokens, the oldest first.
     pub master: Vec<StoredMasterKey>,
 }
 
@@ -22,8 +29,10 @@ pub struct StoredKeys {
 pub struct StoredSigningKey {
     /// Its `kid`.
     pub key_id: KeyId,
-    /// Its `alg`: `RS256` or `ES256`.
-    pub algorithm: String,
+    /// Its `alg`.
+    pub algorithm: SigningAlgorithm,
+    /// When it is what.
+    pub life: KeyLife,
     /// PKCS#8 DER in base64.
     pkcs8: Zeroizing<String>,
 }
@@ -31,9 +40,9 @@ pub struct StoredSigningKey {
 impl StoredSigningKey {
     /// Wraps a private key in PKCS#8 DER.
     #[must_use]
-    pub fn new(key_id: KeyId, algorithm: impl Into<String>, pkcs8: &[u8]) -> Self {
+    pub fn new(key_id: KeyId, algorithm: SigningAlgorithm, life: KeyLife, pkcs8: &[u8]) -> Self {
         let pkcs8 = Zeroizing::new(STANDARD.encode(pkcs8));
-        Self { key_id, algorithm: algorithm.into(), pkcs8 }
+        Self { key_id, algorithm, life, pkcs8 }
     }
 
     /// The PKCS#8 DER; `None` if the text is not base64.
@@ -48,6 +57,8 @@ impl StoredSigningKey {
 pub struct StoredMasterKey {
     /// The number that tokens carry.
     pub id: u8,
+    /// When it is what; to sign is to mint.
+    pub life: KeyLife,
     /// 32 bytes in base64.
     secret: Zeroizing<String>,
 }
@@ -55,8 +66,8 @@ pub struct StoredMasterKey {
 impl StoredMasterKey {
     /// Wraps a secret.
     #[must_use]
-    pub fn new(id: u8, secret: &[u8; MasterKey::SECRET_LEN]) -> Self {
-        Self { id, secret: Zeroizing::new(STANDARD.encode(secret)) }
+    pub fn new(id: u8, life: KeyLife, secret: &[u8; MasterKey::SECRET_LEN]) -> Self {
+        Self { id, life, secret: Zeroizing::new(STANDARD.encode(secret)) }
     }
 
     /// The key; `None` if the text is not 32 bytes of base64.

@@ -7,19 +7,21 @@
 pub mod dynamodb;
 mod error;
 mod keys;
+mod seal;
 
 use std::future::Future;
 
-use jsonwebtoken::jwk::JwkSet;
 use serde_json::{Map, Value};
 
 pub use self::dynamodb::{DynamoDb, ReadOnly};
 pub use self::error::StoreError;
 pub use self::keys::{StoredKeys, StoredMasterKey, StoredSigningKey};
+pub use self::seal::{Answer, DataKey, DataKeys, SealContext};
 use crate::model::{
     DeviceContext, Generation, RefreshPolicy, RefreshState, Revocation, Session, SessionHandle,
     SessionsOf, Timestamp,
 };
+use crate::token::PublishedKey;
 
 /// What became of a conditional write.
 #[derive(Clone, Debug, PartialEq)]
@@ -233,34 +235,51 @@ pub trait UserRevoker {
 
 /// Reads the public key set and nothing else.
 pub trait PublicKeyReader {
-    /// The published set; `None` before the first key was made.
+    /// The published keys with their lives; `None` before the first were made.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if the table cannot answer or the item cannot be understood.
-    fn public_keys(&self) -> impl Future<Output = Result<Option<JwkSet>, StoreError>> + Send;
+    fn public_keys(
+        &self,
+    ) -> impl Future<Output = Result<Option<Vec<PublishedKey>>, StoreError>> + Send;
+}
+
+/// What a reader of private keys found.
+#[derive(Clone)]
+pub enum KeysFound {
+    /// There are no keys yet.
+    None,
+    /// The keys are those that the reader has.
+    Unchanged,
+    /// These are the keys.
+    Changed(StoredKeys),
 }
 
 /// Reads the private halves and the master keys.
 pub trait PrivateKeyReader {
-    /// All private key material; `None` before the first key was made.
+    /// All private key material. If its version is `known` nothing is unsealed.
     ///
     /// # Errors
     ///
-    /// As [`PublicKeyReader::public_keys`].
-    fn private_keys(&self) -> impl Future<Output = Result<Option<StoredKeys>, StoreError>> + Send;
+    /// As [`PublicKeyReader::public_keys`], and if it is sealed and cannot be unsealed.
+    fn private_keys(
+        &self,
+        known: Option<u64>,
+    ) -> impl Future<Output = Result<KeysFound, StoreError>> + Send;
 }
 
-/// Makes the first keys.
-pub trait KeyCreator {
-    /// Records both sets at once if there are none; `false` if somebody else was first.
+/// Replaces the keys.
+pub trait KeyRotator {
+    /// Records both halves of the next version at once, if the version before it is still what the
+    /// table holds; `false` if somebody else was first.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if the outcome is not known; repeating the call is safe.
-    fn create_keys(
+    fn replace_keys(
         &self,
         keys: &StoredKeys,
-        public: &JwkSet,
+        public: &[PublishedKey],
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }

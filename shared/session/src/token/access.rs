@@ -349,7 +349,7 @@ impl<'a> UnverifiedAccessToken<'a> {
         if self.has_critical_extension {
             return Err(TokenError::CriticalExtension);
         }
-        let key = keys.find(self.key_id.as_str()).ok_or(TokenError::UnknownKey)?;
+        let key = keys.find(self.key_id.as_str(), now).ok_or(TokenError::UnknownKey)?;
         if SigningAlgorithm::from_name(&self.algorithm) != Some(key.signing_algorithm()) {
             return Err(TokenError::WrongAlgorithm);
         }

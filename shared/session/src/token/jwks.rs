@@ -1,43 +1,148 @@
 //! The published key set (RFC 7517) and the parsed keys behind it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::jwk::{Jwk, JwkSet};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::key::{KeyError, VerifyingKey};
+use crate::model::{KeyLife, Timestamp, keys};
 
-/// The public key set, every key parsed once.
+/// A public half and its life, as the table keeps it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct PublishedKey {
+    /// The key.
+    pub jwk: Jwk,
+    /// When it is what.
+    pub life: KeyLife,
+}
+
+/// A public key set, every key parsed once.
 #[derive(Debug)]
 pub struct VerifyingKeySet {
-    document: JwkSet,
-    keys: HashMap<String, VerifyingKey>,
+    entries: Vec<Entry>,
+    positions: HashMap<String, usize>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    jwk: Jwk,
+    /// `None` for a key that is believed for ever.
+    life: Option<KeyLife>,
+    key: VerifyingKey,
 }
 
 impl VerifyingKeySet {
-    /// Parses every key of the document.
+    /// Parses keys that are believed for as long as their life says.
     ///
     /// # Errors
     ///
     /// [`KeyError::UnusableJwk`] if one key cannot be used: the set is written by us alone, so that
     /// is a fault to see and not a key to skip.
-    pub fn new(document: JwkSet) -> Result<Self, KeyError> {
-        let mut keys = HashMap::with_capacity(document.keys.len());
-        for jwk in &document.keys {
-            let key_id = jwk.common.key_id.clone().unwrap_or_default();
-            keys.insert(key_id, VerifyingKey::from_jwk(jwk)?);
+    pub fn new(published: Vec<PublishedKey>) -> Result<Self, KeyError> {
+        Self::parse(published.into_iter().map(|key| (key.jwk, Some(key.life))))
+    }
+
+    /// Parses keys that are believed for ever.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn of_any_age(document: JwkSet) -> Result<Self, KeyError> {
+        Self::parse(document.keys.into_iter().map(|jwk| (jwk, None)))
+    }
+
+    fn parse(keys: impl Iterator<Item = (Jwk, Option<KeyLife>)>) -> Result<Self, KeyError> {
+        let entries = keys
+            .map(|(jwk, life)| VerifyingKey::from_jwk(&jwk).map(|key| Entry { jwk, life, key }))
+            .collect::<Result<Vec<_>, _>>()?;
+        let id = |entry: &Entry| entry.jwk.common.key_id.clone().unwrap_or_default();
+        let positions = entries.iter().map(id).zip(0..).collect();
+        Ok(Self { entries, positions })
+    }
+
+    /// The key that `kid` names, if it is to be believed at `now`.
+    ///
+    /// One that does not sign yet is: the signer's clock may be ahead.
+    #[must_use]
+    pub fn find(&self, kid: &str, now: Timestamp) -> Option<&VerifyingKey> {
+        let entry = self.entries.get(*self.positions.get(kid)?)?;
+        entry.is_accepted(now).then_some(&entry.key)
+    }
+
+    /// Whether `kid` is one of the set, believed or not.
+    #[must_use]
+    pub fn contains(&self, kid: &str) -> bool {
+        self.positions.contains_key(kid)
+    }
+
+    /// The document to publish at `now`.
+    #[must_use]
+    pub fn document(&self, now: Timestamp) -> JwkSet {
+        let accepted = self.entries.iter().filter(|entry| entry.is_accepted(now));
+        JwkSet { keys: accepted.map(|entry| entry.jwk.clone()).collect() }
+    }
+
+    /// How long that document may be cached.
+    #[must_use]
+    pub fn caching(&self, now: Timestamp) -> Duration {
+        keys::caching(self.entries.iter().filter_map(|entry| entry.life.as_ref()), now)
+    }
+}
+
+impl Entry {
+    fn is_accepted(&self, now: Timestamp) -> bool {
+        self.life.is_none_or(|life| life.is_accepted(now))
+    }
+}
+
+/// A key set that a deployment fixes: verifying with it needs no table at all.
+#[derive(Clone, Debug)]
+pub struct PinnedKeys(Arc<VerifyingKeySet>);
+
+impl PinnedKeys {
+    /// Members that only private and secret keys have (RFC 7518 §6).
+    const PRIVATE_MEMBERS: [&'static str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+    /// Parses a JWK set. Its keys are believed until another deployment replaces them.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it and what to do, if it is no such set or one key has no id of its own, is
+    /// private, or cannot be used.
+    pub fn parse(json: &str) -> Result<Self, String> {
+        let not_a_set = |_| "it must be a JWK set: {\"keys\":[…]}".to_owned();
+        let document: Value = serde_json::from_str(json).map_err(not_a_set)?;
+        let mut keys = document.get("keys").and_then(Value::as_array).into_iter().flatten();
+        if keys.any(|key| Self::PRIVATE_MEMBERS.iter().any(|name| key.get(name).is_some())) {
+            return Err("it holds a private key: pin the public halves only".to_owned());
         }
-        Ok(Self { document, keys })
+        let set: JwkSet = serde_json::from_value(document).map_err(not_a_set)?;
+        if set.keys.is_empty() {
+            return Err("it holds no key: nothing could be verified".to_owned());
+        }
+        let count = set.keys.len();
+        let keys = VerifyingKeySet::of_any_age(set).map_err(|error| error.to_string())?;
+        if keys.positions.len() < count || keys.contains("") {
+            return Err("every key needs a kid of its own: tokens name it".to_owned());
+        }
+        Ok(Self(Arc::new(keys)))
     }
 
-    /// The key that `kid` names.
+    /// The parsed keys.
     #[must_use]
-    pub fn find(&self, kid: &str) -> Option<&VerifyingKey> {
-        self.keys.get(kid)
+    pub fn parsed(&self) -> Arc<VerifyingKeySet> {
+        Arc::clone(&self.0)
     }
+}
 
-    /// The document to publish.
-    #[must_use]
-    pub const fn document(&self) -> &JwkSet {
-        &self.document
+impl PartialEq for PinnedKeys {
+    fn eq(&self, other: &Self) -> bool {
+        let keys =
+            |pinned: &Self| pinned.0.entries.iter().map(|e| e.jwk.clone()).collect::<Vec<_>>();
+        keys(self) == keys(other)
     }
 }

@@ -23,6 +23,7 @@ use jsonwebtoken::jwk::{
     EllipticCurveKeyType, Jwk, KeyAlgorithm, PublicKeyUse, RSAKeyParameters, RSAKeyType,
 };
 use jsonwebtoken::signature::{Error as SignatureError, Signer, Verifier};
+use serde::{Deserialize, Serialize};
 
 use crate::model::KeyId;
 
@@ -41,7 +42,8 @@ pub enum KeyError {
 }
 
 /// The two algorithms access tokens are signed with.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum SigningAlgorithm {
     /// RSA-2048, PKCS#1 v1.5, SHA-256: what every SDK and API Gateway's JWT authorizers accept.
     Rs256,

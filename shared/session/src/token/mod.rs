@@ -9,6 +9,6 @@ pub mod size;
 
 pub use access::{AccessClaims, AccessToken, TokenError, UnverifiedAccessToken};
 pub use front::front_token;
-pub use jwks::VerifyingKeySet;
+pub use jwks::{PinnedKeys, PublishedKey, VerifyingKeySet};
 pub use key::{SigningKey, VerifyingKey};
 pub use refresh::{MasterKey, MasterKeys, RefreshToken, UnverifiedRefreshToken};

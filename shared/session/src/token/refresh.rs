@@ -57,6 +57,12 @@ impl MasterKey {
         Self { id, extracted: Salt::new(HKDF_SHA256, HKDF_SALT).extract(secret) }
     }
 
+    /// The number that tokens carry.
+    #[must_use]
+    pub const fn id(&self) -> u8 {
+        self.id
+    }
+
     /// The key of one session.
     fn session_key(&self, handle: &SessionHandle) -> hmac::Key {
         let mut bytes = Zeroizing::new([0; 32]);
@@ -219,6 +225,13 @@ impl UnverifiedRefreshToken {
         }
         let bytes: [u8; TOKEN_LEN] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
         (bytes.first()? >> 4 == VERSION).then_some(Self { bytes })
+    }
+
+    /// The number of the master key that it claims to be minted under.
+    #[must_use]
+    pub fn unverified_master_key_id(&self) -> u8 {
+        let [_, id, ..] = self.bytes;
+        id
     }
 
     /// The claims, if the MAC holds under one of the master keys; compared in constant time.

@@ -10,6 +10,8 @@ mod read_only;
 mod update;
 mod user;
 
+use std::sync::Arc;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -21,8 +23,8 @@ use aws_sdk_dynamodb::types::{
 
 pub use self::read_only::ReadOnly;
 use super::{
-    Rotation, SessionCreator, SessionReader, SessionRefresher, SessionRevoker, StoreError,
-    Transition, Written,
+    DataKeys, Rotation, SessionCreator, SessionReader, SessionRefresher, SessionRevoker,
+    StoreError, Transition, Written,
 };
 use crate::model::{DeviceContext, RefreshState, Revocation, Session, SessionHandle, Timestamp};
 
@@ -40,12 +42,19 @@ pub struct DynamoDb {
     client: Client,
     sessions: String,
     keys: String,
+    data_keys: Option<Arc<dyn DataKeys>>,
 }
 
 impl DynamoDb {
     /// Uses the tables of these names.
     pub fn new(client: Client, sessions: impl Into<String>, keys: impl Into<String>) -> Self {
-        Self { client, sessions: sessions.into(), keys: keys.into() }
+        Self { client, sessions: sessions.into(), keys: keys.into(), data_keys: None }
+    }
+
+    /// The same tables, with private keys that are sealed by these data keys.
+    #[must_use]
+    pub fn sealed_by(self, data_keys: Arc<dyn DataKeys>) -> Self {
+        Self { data_keys: Some(data_keys), ..self }
     }
 
     fn update(&self, handle: &SessionHandle) -> UpdateItemFluentBuilder {

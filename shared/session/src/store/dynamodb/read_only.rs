@@ -1,10 +1,9 @@
 //! The tables for a function that must not be able to write.
 
-use jsonwebtoken::jwk::JwkSet;
-
 use super::DynamoDb;
 use crate::model::{Session, SessionHandle};
 use crate::store::{PublicKeyReader, SessionReader, StoreError};
+use crate::token::PublishedKey;
 
 /// Reads public keys and sessions, and has no other capability: what is built on it contains no code
 /// that writes, and none that reads private keys.
@@ -20,7 +19,7 @@ impl DynamoDb {
 }
 
 impl PublicKeyReader for ReadOnly {
-    async fn public_keys(&self) -> Result<Option<JwkSet>, StoreError> {
+    async fn public_keys(&self) -> Result<Option<Vec<PublishedKey>>, StoreError> {
         self.0.public_keys().await
     }
 }

@@ -127,7 +127,10 @@ impl DynamoDb {
         Err(StoreError::Unavailable {
             operation: "BatchWriteItem",
             code: "unprocessed items".to_owned(),
-            source: "the table keeps leaving items over".into(),
+            source: Box::<dyn std::error::Error + Send + Sync>::from(
+                "the table keeps leaving items over",
+            )
+            .into(),
         })
     }
 }
