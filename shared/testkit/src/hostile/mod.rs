@@ -19,10 +19,10 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use jsonwebtoken::jwk::JwkSet;
 use serde_json::json;
-use session::model::Timestamp;
-use session::token::{TokenError, UnverifiedAccessToken, VerifyingKeySet};
+use session::model::keys::LEAD;
+use session::model::{KeyLife, Timestamp};
+use session::token::{PublishedKey, TokenError, UnverifiedAccessToken, VerifyingKeySet};
 
 use self::draft::Key;
 use crate::harness::START;
@@ -234,20 +234,28 @@ pub fn all() -> &'static [HostileToken] {
     &ALL
 }
 
-/// The published keys: a dynamic and a static RSA key; on P-256 a dynamic one, its successor and its
-/// predecessor.
-#[must_use]
-pub fn published() -> JwkSet {
-    let rsa = [keys::dynamic(), keys::fixed()].map(|key| key.public_jwk());
-    let ec = [(1, Key::Ec), (3, Key::Next), (4, Key::Retiring)];
-    let ec = ec.map(|(private, key)| es256::public_jwk(private, key.id()));
-    JwkSet { keys: rsa.into_iter().chain(ec).collect() }
-}
-
-/// [`published`], parsed.
+/// The keys of the table: a dynamic and a static one on RSA, a dynamic one on P-256, and three in other
+/// parts of their life.
 #[must_use]
 pub fn verifying_keys() -> VerifyingKeySet {
-    VerifyingKeySet::of_any_age(published()).unwrap()
+    let active = KeyLife::new(START, START);
+    let next = KeyLife::new(START, START.plus(LEAD));
+    let until = |accepted_until: Timestamp| KeyLife {
+        signs_until: Some(accepted_until.minus(LEAD)),
+        accepted_until: Some(accepted_until),
+        ..active
+    };
+    let ec = |private: usize, key: Key| es256::public_jwk(private, key.id());
+    let keys = [
+        (keys::dynamic().public_jwk(), active),
+        (keys::fixed().public_jwk(), active),
+        (ec(1, Key::Ec), active),
+        (ec(3, Key::Next), next),
+        (ec(4, Key::Retiring), until(START.plus(LEAD))),
+        (keys::foreign(Key::Removed.id()).public_jwk(), until(START)),
+    ];
+    let keys = keys.map(|(jwk, life)| PublishedKey { jwk, life });
+    VerifyingKeySet::new(keys.into()).unwrap()
 }
 
 /// The table of verdicts: family, name, length in bytes, the first 8 bytes of the token's SHA-256, the
@@ -272,11 +280,12 @@ pub fn table() -> String {
     table
 }
 
-/// The published keys and then every token, each a line of JSON, for other libraries to judge.
+/// The keys as they are published at [`START`] and then every token, each a line of JSON, for other libraries to judge.
 #[must_use]
 pub fn lines() -> String {
     let keys = verifying_keys();
-    let mut lines = format!("{}\n", serde_json::to_string(&published()).unwrap());
+    let published = keys.document(START);
+    let mut lines = format!("{}\n", serde_json::to_string(&published).unwrap());
     for token in all() {
         let line = json!({
             "family": token.family,
