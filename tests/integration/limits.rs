@@ -103,6 +103,12 @@ async fn the_largest_claims_fit_at_creation_and_one_byte_more_is_refused() {
     }
 }
 
+#[test]
+fn claims_that_fit_under_a_new_algorithm_fit_under_the_keys_of_before() {
+    let limit = |settings| front_json_limit(&testkit::harness::config(settings));
+    assert_eq!(limit(&[("SIGNING_ALGORITHM", "ES256")]), limit(&[]));
+}
+
 #[tokio::test]
 async fn the_largest_claims_fit_by_merging_and_one_byte_more_is_refused() {
     for settings in SETTINGS {

@@ -26,6 +26,7 @@ pub const TABLE_VARIABLES: [&str; 2] = ["SESSIONS_TABLE", "KEYS_TABLE"];
 
 /// Name of the variable that says which `EventBridge` bus session events go to; none if unset.
 pub const EVENT_BUS_VARIABLE: &str = "EVENT_BUS_NAME";
+
 /// Name of the variable that says which KMS key seals private keys, if any does. Only functions that
 /// read private keys read it.
 pub const SEAL_VARIABLE: &str = "KMS_KEY_ID";

@@ -9,6 +9,7 @@ use serde_json::{Map, Number, Value};
 use crate::config::{AllowedMethod, SessionConfig};
 use crate::error::SessionError;
 use crate::token::access::RESERVED_CLAIMS;
+use crate::token::key::SigningAlgorithm;
 use crate::token::refresh::TEXT_LEN as REFRESH_LEN;
 use crate::token::size::{access_len, front_len};
 
@@ -48,7 +49,9 @@ pub fn front_json_limit(config: &SessionConfig) -> usize {
 }
 
 fn fits(config: &SessionConfig, front_json: usize) -> bool {
-    let access = access_len(front_json, config.signing_algorithm);
+    // The longer of the two signatures, whatever is set: after a change of the setting the keys of before
+    // sign on for hours.
+    let access = access_len(front_json, SigningAlgorithm::Rs256);
     let front = front_len(front_json);
     // The front ends keep both of them as cookies of their own, too.
     let longest_cookie = ("st-access-token=".len() + access).max("sFrontToken=".len() + front);
