@@ -86,8 +86,12 @@ fn settings(logical_id: &str) -> Vec<(String, String)> {
     let template: Yaml = serde_yaml_ng::from_str(include_str!("../../template.yaml")).unwrap();
     let properties = &template["Resources"][logical_id]["Properties"];
     let variables = properties["Environment"]["Variables"].as_mapping().into_iter().flatten();
-    let plain = variables.filter_map(|(name, value)| Some((name.as_str()?, value.as_str()?)));
-    plain.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    let plain = variables.filter_map(|(name, value)| match value {
+        // Not what a parameter decides: its default is to have none of it.
+        Yaml::String(value) => Some((name.as_str()?.to_owned(), value.clone())),
+        _ => None,
+    });
+    plain.collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "says where the built functions are")]
@@ -201,4 +205,22 @@ async fn the_built_jwks_publishes_the_keys() {
     let answer = answer("JwksFunction", "jwks/ok.json").await;
     assert_eq!(answer["statusCode"], 200, "{answer}");
     assert!(answer["body"].as_str().is_some_and(|body| body.contains("d-1700000000000")));
+}
+
+/// What is not linked cannot be made to run.
+#[test]
+fn only_functions_that_sign_contain_a_way_to_kms() {
+    for (logical_id, signs) in [
+        ("AuthorizerFunction", false),
+        ("JwksFunction", false),
+        ("SignoutFunction", false),
+        ("RefreshFunction", true),
+        ("RotateKeysFunction", true),
+    ] {
+        let binary = std::fs::read(built(logical_id)).unwrap();
+        // The prefix of every request to KMS.
+        let target = b"TrentService";
+        let is_there = binary.windows(target.len()).any(|bytes| bytes == target);
+        assert_eq!(is_there, signs, "{logical_id}");
+    }
 }

@@ -10,7 +10,7 @@ use session::http::Response;
 use session::model::keys::MAX_AGE;
 use session::model::{DeviceContext, NewSession, Timestamp};
 use session::service::{KeyCommand, KeyKind, KeyReport};
-use session::store::DynamoDb;
+use session::store::{DataKeys as _, DynamoDb, SealContext, StoreError};
 use session::{SessionError, Sessions};
 use testkit::harness::{START, config};
 use testkit::{EmulatedKms, KmsFault, Wire};
@@ -222,4 +222,20 @@ async fn a_sealed_document_cannot_be_changed_or_brought_back_under_another_versi
     }
     stage.put(new).await;
     assert_eq!(refresh(&stage.process(), &token, START).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_data_key_is_unwrapped_in_its_own_context_only() {
+    let data_keys = EmulatedKms::new().data_keys();
+    let context = SealContext { table: "Keys".to_owned(), document: "private", version: 1 };
+    let data_key = data_keys.generate(&context).await.unwrap();
+    assert_eq!(data_keys.unwrap(&data_key.wrapped, &context).await.unwrap(), data_key.plain);
+    for other in [
+        SealContext { table: "Others".to_owned(), ..context.clone() },
+        SealContext { document: "public", ..context.clone() },
+        SealContext { version: 2, ..context.clone() },
+    ] {
+        let error = data_keys.unwrap(&data_key.wrapped, &other).await.unwrap_err();
+        assert!(matches!(error, StoreError::Refused { .. }), "{other:?}: {error:?}");
+    }
 }

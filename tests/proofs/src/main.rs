@@ -1,4 +1,4 @@
-//! Evidence for the claims about refreshing, gathered on the code that ships.
+//! Evidence for the claims about refreshing and about keys, gathered on the code that ships.
 //!
 //! `make prove` runs every claim at a size that fits continuous integration and prints one line each;
 //! `make prove SIZE=full` takes hours. Each module is one kind of evidence.
