@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -14,13 +14,13 @@ use aws_sdk_dynamodb::config::retry::RetryPartition;
 use local::dynamodb::{client, create_tables, store};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use session::Sessions;
 use session::http::jwks;
 use session::model::keys::{API_GATEWAY_CACHING, LEAD, MAX_AGE, MAX_CACHING};
 use session::model::{DeviceContext, KeyState, NewSession, Timestamp};
 use session::service::{AntiCsrfProof, KeyCommand, KeyKind, KeyReport};
 use session::store::{DynamoDb, KeysFound, PrivateKeyReader as _};
 use session::token::{PinnedKeys, UnverifiedAccessToken, UnverifiedRefreshToken, VerifyingKeySet};
+use session::{SessionConfig, Sessions};
 use testkit::harness::{START, config};
 use testkit::{Treatment, Wire};
 use tokio::sync::Barrier;
@@ -47,17 +47,26 @@ pub fn run(size: Size) -> anyhow::Result<Vec<Claim>> {
 
 type Process = Sessions<DynamoDb>;
 
-/// The shortest periods that can be set, so that as much as possible happens at once.
-fn process(wire: &Wire) -> Process {
-    let settings = config(&[
+/// A way to the table, with a quota of retries of its own.
+fn table(wire: &Wire) -> DynamoDb {
+    let own = RetryPartition::custom("own").build();
+    let config = client(wire.clone()).config().to_builder().retry_partition(own).build();
+    store(Client::from_conf(config))
+}
+
+/// A process with the shortest periods that can be set, so that as much as possible happens at once.
+fn process(table: &DynamoDb) -> Process {
+    static SETTINGS: LazyLock<SessionConfig> = LazyLock::new(settings);
+    Sessions::new(SETTINGS.clone(), table.clone())
+}
+
+fn settings() -> SessionConfig {
+    config(&[
         ("SIGNING_ALGORITHM", "ES256"),
         ("SIGNING_KEY_ROTATION_SECONDS", "21600"),
         ("MASTER_KEY_ROTATION_SECONDS", "86400"),
         ("REFRESH_TOKEN_TTL_SECONDS", "172800"),
-    ]);
-    let own = RetryPartition::custom("own").build();
-    let config = client(wire.clone()).config().to_builder().retry_partition(own).build();
-    Sessions::new(settings, store(Client::from_conf(config)))
+    ])
 }
 
 /// Every epoch, all run as soon as the next key is due.
@@ -72,7 +81,7 @@ fn one_key_each_epoch(epochs: u32) -> anyhow::Result<Claim> {
             let back = if operation == "GetItem" { MOMENT } else { Duration::ZERO };
             Treatment { back, ..Treatment::default() }
         });
-        let rotators: Vec<_> = (0..AT_ONCE).map(|_| Arc::new(process(&wire))).collect();
+        let rotators: Vec<_> = (0..AT_ONCE).map(|_| Arc::new(process(&table(&wire)))).collect();
         let (mut now, mut wrong, mut made) = (START, 0, BTreeSet::new());
         for epoch in 1..=epochs {
             let barrier = Arc::new(Barrier::new(AT_ONCE));
@@ -151,14 +160,15 @@ fn live(seed: u64, rotations: usize, gateway_caching: Duration) -> Tally {
         let wire = Wire::new();
         create_tables(&client(wire.clone())).await.unwrap();
         wire.govern(|_| Treatment::default());
+        let table = table(&wire);
         let mut world = World {
-            signers: (0..PROCESSES).map(|_| process(&wire)).collect(),
-            verifiers: (0..PROCESSES).map(|_| process(&wire)).collect(),
-            chain: Chain::new(process(&wire), gateway_caching),
+            signers: (0..PROCESSES).map(|_| process(&table)).collect(),
+            verifiers: (0..PROCESSES).map(|_| process(&table)).collect(),
+            chain: Chain::new(process(&table), gateway_caching),
             newborn: None,
             growing: None,
-            keeper: process(&wire),
-            wire,
+            keeper: process(&table),
+            table,
             gateway_caching,
             rng: StdRng::seed_from_u64(seed),
             coming: BTreeMap::new(),
@@ -185,7 +195,7 @@ struct Tally {
 }
 
 struct World {
-    wire: Wire,
+    table: DynamoDb,
     gateway_caching: Duration,
     rng: StdRng,
     keeper: Process,
@@ -258,7 +268,7 @@ impl World {
 
     /// A chain whose publisher has just read the keys.
     async fn publish(&self, now: Timestamp) -> Chain {
-        let chain = Chain::new(process(&self.wire), self.gateway_caching);
+        let chain = Chain::new(process(&self.table), self.gateway_caching);
         chain.publisher.preload_verifying_keys(now).await;
         chain
     }
