@@ -132,15 +132,8 @@ pub fn all() -> Vec<(&'static str, Value)> {
 /// An access token of the session's first generation, valid from [`START`] for `ttl`.
 pub fn access_token(session: &Session, ttl: Duration) -> String {
     let refresh = keys::master().mint(&session.handle, Generation::FIRST, false);
-    let input = AccessTokenInput {
-        user_id: &session.user_id,
-        recipe_user_id: &session.recipe_user_id,
-        tenant_id: &session.tenant_id,
-        handle: &session.handle,
-        custom: &session.access_token_payload,
-        refresh_token_hash: &refresh.hash(),
-        anti_csrf_token: None,
-    };
+    let hash = refresh.hash();
+    let input = AccessTokenInput::of(session, &hash, None);
     input.sign(&keys::dynamic(), START, ttl).unwrap().token
 }
 

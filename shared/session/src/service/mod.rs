@@ -107,15 +107,7 @@ impl<S> Sessions<S> {
         let refresh = master.mint(&handle, generation, with_anti_csrf);
         let anti_csrf = with_anti_csrf.then(|| master.anti_csrf_token(&handle, generation));
         let hash = refresh.hash();
-        let input = AccessTokenInput {
-            user_id: &session.user_id,
-            recipe_user_id: &session.recipe_user_id,
-            tenant_id: &session.tenant_id,
-            handle: &handle,
-            custom: &session.access_token_payload,
-            refresh_token_hash: &hash,
-            anti_csrf_token: anti_csrf.as_deref(),
-        };
+        let input = AccessTokenInput::of(session, &hash, anti_csrf.as_deref());
         let refresh_expires_at = session.refresh.ends_at();
         // To the end of the session's last second, so that the refresh that follows is a clear "over".
         let left = now.until(refresh_expires_at) + Duration::from_millis(999);

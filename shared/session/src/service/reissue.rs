@@ -32,15 +32,8 @@ impl<S: PrivateKeyReader> Sessions<S> {
             return Ok(None);
         }
         let keys = self.minting_keys(&[], now).await?;
-        let input = AccessTokenInput {
-            user_id: &session.user_id,
-            recipe_user_id: &session.recipe_user_id,
-            tenant_id: &session.tenant_id,
-            handle: &session.handle,
-            custom: &session.access_token_payload,
-            refresh_token_hash: &claims.refresh_token_hash,
-            anti_csrf_token: claims.anti_csrf_token.as_deref(),
-        };
+        let (hash, anti_csrf) = (&claims.refresh_token_hash, claims.anti_csrf_token.as_deref());
+        let input = AccessTokenInput::of(session, hash, anti_csrf);
         let key = keys.signing(self.config.use_dynamic_signing_key, now)?;
         let access = input
             .sign_until(key, now, claims.expires_at)

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 use super::jwks::VerifyingKeySet;
 use super::key::{SigningAlgorithm, SigningKey};
-use crate::model::{KeyId, SessionHandle, TenantId, Timestamp, UserId};
+use crate::model::{KeyId, Session, SessionHandle, TenantId, Timestamp, UserId};
 
 /// Longest access token that is looked at, in bytes; browsers and gateways carry less.
 pub const MAX_LEN: usize = 8 * 1024;
@@ -185,6 +185,26 @@ pub const SESSION_CLAIMS: [&str; 4] =
 #[derive(Debug, thiserror::Error)]
 #[error("signing an access token failed")]
 pub struct SigningFailed;
+
+impl<'a> AccessTokenInput<'a> {
+    /// What `session` says of itself, and what was issued with the token.
+    #[must_use]
+    pub const fn of(
+        session: &'a Session,
+        refresh_token_hash: &'a str,
+        anti_csrf_token: Option<&'a str>,
+    ) -> Self {
+        Self {
+            user_id: &session.user_id,
+            recipe_user_id: &session.recipe_user_id,
+            tenant_id: &session.tenant_id,
+            handle: &session.handle,
+            custom: &session.access_token_payload,
+            refresh_token_hash,
+            anti_csrf_token,
+        }
+    }
+}
 
 impl AccessTokenInput<'_> {
     /// Signs a token that is valid from `now` for `ttl`, both floored to whole seconds.

@@ -17,15 +17,8 @@ const SMALLEST_FRAME: usize = r#"{"uid":"u","ate":9999999999000,"up":}"#.len();
 /// Bytes of a session's front token's JSON at most, whatever its generation and the instant.
 #[must_use]
 pub fn longest_front_json(session: &Session) -> usize {
-    let input = AccessTokenInput {
-        user_id: &session.user_id,
-        recipe_user_id: &session.recipe_user_id,
-        tenant_id: &session.tenant_id,
-        handle: &session.handle,
-        custom: &session.access_token_payload,
-        refresh_token_hash: &"0".repeat(64),
-        anti_csrf_token: Some("00000000-0000-4000-8000-000000000000"),
-    };
+    let (hash, uuid) = ("0".repeat(64), "00000000-0000-4000-8000-000000000000");
+    let input = AccessTokenInput::of(session, &hash, Some(uuid));
     front_json(&session.user_id, LATEST, &input.payload(LATEST, LATEST)).len()
 }
 
@@ -88,15 +81,8 @@ mod tests {
         for custom in [json!({}), json!({ "a": "é\"" }), json!({ "b": "x".repeat(1000) })] {
             for user_id in ["u", "\"quoted\"", &"long".repeat(64)] {
                 let session = session(user_id, &custom);
-                let input = AccessTokenInput {
-                    user_id: &session.user_id,
-                    recipe_user_id: &session.recipe_user_id,
-                    tenant_id: &session.tenant_id,
-                    handle: &session.handle,
-                    custom: &session.access_token_payload,
-                    refresh_token_hash: &"f".repeat(64),
-                    anti_csrf_token: Some(&"f".repeat(36)),
-                };
+                let (hash, uuid) = ("f".repeat(64), "f".repeat(36));
+                let input = AccessTokenInput::of(&session, &hash, Some(&uuid));
                 let minted = input.sign_until(&key, LATEST, LATEST).unwrap();
                 let front = front_token(&session.user_id, LATEST, &minted.payload);
                 let json = longest_front_json(&session);
