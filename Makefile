@@ -8,9 +8,9 @@ FUNCTIONS := $(notdir $(wildcard functions/*))
 # In CI a stale lock file is an error; elsewhere cargo updates it.
 LOCKED := $(if $(CI),--locked)
 # A change of a manifest runs the install again.
-PAGE := shared/local/page/dist/supertokens.js
+PAGE := local/page/dist/supertokens.js
 BROWSER := tests/browser/node_modules/.package-lock.json
-VERIFIERS := tests/verifiers/node_modules/.package-lock.json tests/verifiers/.venv/installed
+VERIFIERS := tests/hostile/node_modules/.package-lock.json tests/hostile/.venv/installed
 SAM := .venv/installed
 DENY_VERSION := 0.20.2
 DENY := .tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
@@ -76,17 +76,17 @@ browser: $(PAGE) $(BROWSER) ## Check: the published web SDK against the stack, i
 	@scripts/browser-tests
 clean: ## Remove everything that was built or installed here
 	cargo clean
-	rm -rf .aws-sam .tools .venv shared/local/page/{dist,node_modules} tests/browser/node_modules tests/verifiers/{.venv,node_modules}
+	rm -rf .aws-sam .tools .venv local/page/{dist,node_modules} tests/browser/node_modules tests/hostile/{.venv,node_modules}
 
-$(PAGE): shared/local/page/package.json shared/local/page/package-lock.json
-	cd shared/local/page && npm ci && npm run build && touch dist/supertokens.js
+$(PAGE): local/page/package.json local/page/package-lock.json
+	cd local/page && npm ci && npm run build && touch dist/supertokens.js
 $(BROWSER): tests/browser/package.json tests/browser/package-lock.json
 	cd tests/browser && npm ci && touch node_modules/.package-lock.json
-tests/verifiers/node_modules/.package-lock.json: tests/verifiers/package.json tests/verifiers/package-lock.json
-	cd tests/verifiers && npm ci && touch node_modules/.package-lock.json
-tests/verifiers/.venv/installed: tests/verifiers/requirements.txt
+tests/hostile/node_modules/.package-lock.json: tests/hostile/package.json tests/hostile/package-lock.json
+	cd tests/hostile && npm ci && touch node_modules/.package-lock.json
+tests/hostile/.venv/installed: tests/hostile/requirements.txt
 	$(INSTALL_PYTHON)
-$(SAM): tools/requirements.txt
+$(SAM): scripts/requirements.txt
 	$(INSTALL_PYTHON)
 $(FUZZ): # compiled once, in about a minute
 	env -u CARGO_TARGET_DIR cargo install --locked --root .tools/cargo-fuzz-$(FUZZ_VERSION) cargo-fuzz@$(FUZZ_VERSION)

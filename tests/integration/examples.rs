@@ -16,7 +16,8 @@ use local::gateway::Access;
 use serde_json::{Value, json};
 use session::token::SigningKey;
 use signin_oidc::Provider;
-use testkit::harness::{START, Tokens};
+use testkit::clock::START;
+use testkit::harness::Tokens;
 use testkit::{Harness, keys};
 use tokio::net::TcpListener;
 

@@ -16,7 +16,7 @@ fn root() -> PathBuf {
 fn sources() -> String {
     let mut text = String::new();
     let mut open: Vec<_> =
-        ["shared", "functions", "examples", "tests"].map(|it| root().join(it)).into();
+        ["shared", "functions", "local", "examples", "tests"].map(|it| root().join(it)).into();
     while let Some(folder) = open.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -1,5 +1,5 @@
 //! What API Gateway's built-in JWT authorizers ask of a token (aws-contract §1.16), for those who use them
-//! in place of ours. `tests/verifiers` asks the same of a running stack, by HTTP.
+//! in place of ours. `tests/hostile` asks the same of a running stack, by HTTP.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use session::Sessions;
 use session::model::{DeviceContext, NewSession};
 use testkit::Harness;
-use testkit::harness::{START, Tokens};
+use testkit::clock::START;
+use testkit::harness::Tokens;
 
 /// The largest key set that is taken, in bytes.
 const MAX_KEY_SET: usize = 150_000;

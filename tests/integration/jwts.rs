@@ -12,7 +12,7 @@ use session::http::{VerifyOptions, verify};
 use session::service::{AntiCsrfProof, NewJwt};
 use session::token::access::SESSION_CLAIMS;
 use session::token::{UnverifiedAccessToken, UnverifiedRefreshToken};
-use testkit::harness::START;
+use testkit::clock::START;
 use testkit::keys;
 
 use crate::effects::claims;

@@ -15,7 +15,8 @@ use session::service::{IssuedTokens, KeyCommand, KeyKind, KeyReport};
 use session::store::DynamoDb;
 use session::token::{UnverifiedAccessToken, UnverifiedRefreshToken};
 use session::{SessionError, Sessions};
-use testkit::harness::{START, config, cookie, text};
+use testkit::clock::START;
+use testkit::harness::{config, cookie, text};
 use testkit::{Fault, Harness, Treatment, Wire, keys};
 
 use crate::mint::{Jwt, bearer};

@@ -11,7 +11,8 @@ use session::Sessions;
 use session::model::{DeviceContext, NewSession};
 use session::store::{KeysFound, PrivateKeyReader as _, PublicKeyReader as _};
 use session::token::UnverifiedAccessToken;
-use testkit::harness::{START, config};
+use testkit::clock::START;
+use testkit::harness::config;
 use testkit::{Fault, Harness, Wire};
 
 /// A service over empty tables.

@@ -15,7 +15,8 @@ use session::model::{
 };
 use session::service::{BoxError, DatabaseCheck, FetchedClaim, IssuedTokens};
 use session::{SessionError, Sessions};
-use testkit::harness::{START, Tokens};
+use testkit::clock::START;
+use testkit::harness::Tokens;
 use testkit::{Fault, Harness, Treatment};
 
 use crate::effects::{claims, clr_all, none, read};

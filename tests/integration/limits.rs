@@ -13,7 +13,7 @@ use session::service::{AntiCsrfProof, IssuedTokens};
 use session::store::SessionReader as _;
 use session::token::UnverifiedRefreshToken;
 use testkit::Harness;
-use testkit::harness::START;
+use testkit::clock::START;
 
 use crate::manage::{Service, after, create, map, service, sign_in};
 

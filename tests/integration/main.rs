@@ -8,7 +8,6 @@ mod effects;
 mod events;
 mod examples;
 mod features;
-mod hostile;
 mod jwt_authorizers;
 mod jwts;
 mod key_life;

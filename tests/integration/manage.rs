@@ -12,7 +12,7 @@ use session::service::{AntiCsrfProof, IssuedTokens};
 use session::store::{DynamoDb, SessionReader as _};
 use session::token::UnverifiedRefreshToken;
 use session::{SessionError, Sessions};
-use testkit::harness::START;
+use testkit::clock::START;
 use testkit::{Fault, Harness};
 
 pub(crate) type Service = Arc<Sessions<DynamoDb>>;

@@ -18,7 +18,7 @@ use session::store::{
 };
 use session::token::UnverifiedRefreshToken;
 use session::token::size::longest_front_json;
-use testkit::harness::START;
+use testkit::clock::START;
 use testkit::{Fault, Harness, Treatment, events};
 use tokio::task::JoinSet;
 

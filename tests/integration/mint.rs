@@ -6,7 +6,7 @@ use jsonwebtoken::signature::Signer as _;
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::{Map, Value, json};
 use session::token::SigningKey;
-use testkit::harness::START;
+use testkit::clock::START;
 use testkit::keys;
 
 /// A JWT in the making.

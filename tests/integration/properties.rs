@@ -13,8 +13,8 @@ use session::model::{
 use session::store::{SessionCreator as _, SessionReader as _};
 use session::token::access::RESERVED_CLAIMS;
 use session::token::{UnverifiedAccessToken, VerifyingKeySet, front_token};
+use testkit::clock::START;
 use testkit::events::access_token;
-use testkit::harness::START;
 use testkit::{Harness, keys};
 
 fn json_value() -> impl Strategy<Value = Value> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use session::model::{DeviceContext, NewSession, SessionHandle, UserId};
 use session::store::{DynamoDb, SessionReader as _};
 use session::{SessionError, Sessions};
-use testkit::harness::START;
+use testkit::clock::START;
 use testkit::{Fault, Harness};
 
 async fn create(sessions: &Sessions<DynamoDb>, user: &str) -> SessionHandle {

@@ -12,7 +12,8 @@ use session::model::{DeviceContext, NewSession, Timestamp};
 use session::service::{KeyCommand, KeyKind, KeyReport};
 use session::store::{DataKeys as _, DynamoDb, SealContext, StoreError};
 use session::{SessionError, Sessions};
-use testkit::harness::{START, config};
+use testkit::clock::START;
+use testkit::harness::config;
 use testkit::{EmulatedKms, KmsFault, Wire};
 
 type Process = Sessions<DynamoDb>;

@@ -12,7 +12,8 @@ use session::http::{create, refresh, sign_out};
 use session::model::{Clock as _, DeviceContext, NewSession, SessionHandle, UserId};
 use session::service::{Listener as _, RevocationCause, SessionEvent};
 use session::store::DynamoDb;
-use testkit::harness::{START, Tokens};
+use testkit::clock::START;
+use testkit::harness::Tokens;
 use testkit::{Bus, BusFault, Fault, Harness};
 
 /// The service with the listener that ships, over an embedded table and an emulated bus.

@@ -7,7 +7,7 @@ use session::model::{DeviceContext, NewSession, UserId};
 use session::service::AntiCsrfProof;
 use session::store::SessionReader as _;
 use session::token::UnverifiedRefreshToken;
-use testkit::harness::START;
+use testkit::clock::START;
 use tokio::task::JoinSet;
 
 use crate::manage::{after, create, service, sign_in};

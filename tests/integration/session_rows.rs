@@ -17,7 +17,8 @@ use session::service::{AntiCsrfProof, DatabaseCheck, FetchedClaim};
 use session::store::{DynamoDb, SessionReader as _};
 use session::{SessionError, Sessions};
 use testkit::Harness;
-use testkit::harness::{START, Tokens};
+use testkit::clock::START;
+use testkit::harness::Tokens;
 
 use crate::effects::{
     Answer, Effects, Value, answer, claims, clr_all, clr_c, none, read, set_c, set_c_until,

@@ -17,7 +17,8 @@ use session::store::{
     SessionRevoker as _, Transition, Written,
 };
 use session::token::UnverifiedRefreshToken;
-use testkit::harness::{START, config};
+use testkit::clock::START;
+use testkit::harness::config;
 use testkit::{Treatment, Wire, events, keys};
 
 const CASES: u64 = 1_000;

@@ -16,7 +16,7 @@ use session::Sessions;
 use session::http::TransferMethod::{self, Cookie, Header};
 use session::http::{VerifyOptions, error_response, verify};
 use session::model::Clock as _;
-use testkit::harness::START;
+use testkit::clock::START;
 use testkit::{Harness, keys};
 
 use crate::mint::{Jwt, access_cookie, bearer};

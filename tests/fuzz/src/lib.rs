@@ -11,7 +11,7 @@ use session::{SessionConfig, Sessions};
 use tokio::runtime::Runtime;
 
 /// The test stack's dynamic key: public and worthless.
-const PKCS8: &[u8] = include_bytes!("../../../shared/testkit/keys/dynamic.pkcs8.der");
+const PKCS8: &[u8] = include_bytes!("../../kit/keys/dynamic.pkcs8.der");
 
 /// A key set with the one test key.
 pub struct TestKeys;

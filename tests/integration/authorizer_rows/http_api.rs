@@ -17,8 +17,9 @@ use session::Sessions;
 use session::http::{DefaultErrorHandlers, ErrorHandlers as _};
 use session::model::{ArrayClaim, BooleanClaim, Session, SessionHandle};
 use session::store::{PublicKeyReader, SessionReader, SessionRevoker as _, StoreError};
+use testkit::clock::START;
 use testkit::front_door::shape;
-use testkit::harness::{START, config, text};
+use testkit::harness::{config, text};
 use testkit::{Fault, FrontDoor, Harness, IdentitySource, Kind, ManualClock, events, keys};
 
 use super::{

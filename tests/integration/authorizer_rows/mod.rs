@@ -16,8 +16,8 @@ use bytes::Bytes;
 use http::{Method, Request};
 use local::function::Invoked;
 use serde_json::{Value, json};
+use testkit::clock::START;
 use testkit::front_door::{raises, returns, shape};
-use testkit::harness::START;
 use testkit::{FrontDoor, Harness, Kind, events};
 
 use crate::mint::{Jwt, bearer};

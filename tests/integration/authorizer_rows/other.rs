@@ -8,8 +8,8 @@ use session::model::KeyId;
 use session::store::SessionRevoker as _;
 use session::token::SigningKey;
 use session::token::key::SigningAlgorithm;
+use testkit::clock::START;
 use testkit::front_door::{JwtAuthorizer, shape};
-use testkit::harness::START;
 use testkit::{Fault, IdentitySource, Kind, events, keys};
 
 use super::{

@@ -20,7 +20,8 @@ use session::model::{DeviceContext, NewSession, Session, SessionHandle, Timestam
 use session::store::{DynamoDb, KeyRotator as _, SessionReader as _, StoreError};
 use session::token::UnverifiedRefreshToken;
 use session::{SessionConfig, SessionError, Sessions};
-use testkit::harness::{START, config, cookie, text};
+use testkit::clock::START;
+use testkit::harness::{config, cookie, text};
 use testkit::{Fault, Treatment, Wire, keys};
 
 use crate::{Claim, Size};

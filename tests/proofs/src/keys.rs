@@ -21,7 +21,8 @@ use session::service::{AntiCsrfProof, KeyCommand, KeyKind, KeyReport};
 use session::store::{DynamoDb, KeysFound, PrivateKeyReader as _};
 use session::token::{PinnedKeys, UnverifiedAccessToken, UnverifiedRefreshToken, VerifyingKeySet};
 use session::{SessionConfig, Sessions};
-use testkit::harness::{START, config};
+use testkit::clock::START;
+use testkit::harness::config;
 use testkit::{Treatment, Wire};
 use tokio::sync::Barrier;
 

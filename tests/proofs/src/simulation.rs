@@ -34,7 +34,8 @@ use session::store::{DynamoDb, KeysFound, PrivateKeyReader as _, SessionReader a
 use session::token::refresh::RefreshClaims;
 use session::token::{MasterKeys, UnverifiedRefreshToken};
 use session::{SessionError, Sessions};
-use testkit::harness::{START, config, cookie, text};
+use testkit::clock::START;
+use testkit::harness::{config, cookie, text};
 use testkit::{Fault, Treatment, Wire};
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, timeout};

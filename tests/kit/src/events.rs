@@ -1,0 +1,190 @@
+//! The event files: what they hold, and the data that their tokens refer to.
+//!
+//! `cargo run -p testkit --bin write-events` writes them; a test compares. Their tokens are signed by
+//! the test keys and valid until 2100, so the same files serve tests with a manual clock, the runtime
+//! emulator with the real one, and `cargo lambda invoke`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, header};
+use rand::rand_core::{TryCryptoRng, TryRng};
+use serde_json::{Value, json};
+use session::model::{
+    DeviceContext, Generation, PayloadSize, RefreshState, Session, SessionHandle, TenantId,
+    Timestamp, UserId,
+};
+use session::store::{DynamoDb, KeyRotator as _, SessionCreator as _};
+use session::token::access::AccessTokenInput;
+
+use crate::clock::START;
+use crate::front_door::shape;
+use crate::keys;
+
+/// 2100-01-01T00:00:00Z.
+const FAR: Timestamp = Timestamp::from_secs(4_102_444_800);
+
+/// The session of every event.
+pub fn session() -> Session {
+    let user_id = UserId::new("user-1");
+    Session {
+        handle: SessionHandle::random("public", &user_id, &mut AllOnes),
+        recipe_user_id: user_id.clone(),
+        user_id,
+        tenant_id: TenantId::public(),
+        created_at: START,
+        refresh: RefreshState::new(FAR, None),
+        access_token_payload: serde_json::Map::new(),
+        payload_size: PayloadSize::default(),
+        session_data: serde_json::Map::new(),
+        last_used_by: DeviceContext::default(),
+        revocation: None,
+    }
+}
+
+/// Puts the test keys into a fresh table.
+pub async fn seed_keys(store: &DynamoDb) {
+    let (private, public) = keys::stored();
+    store.replace_keys(&private, &public).await.unwrap();
+}
+
+/// Puts the events' session into a fresh table.
+pub async fn seed_session(store: &DynamoDb) {
+    store.create_session(&session()).await.unwrap();
+}
+
+/// Every event file: path below `events/`, content.
+pub fn all() -> Vec<(&'static str, Value)> {
+    let access =
+        access_token(&session(), Duration::from_millis(FAR.as_millis() - START.as_millis()));
+    let expired = access_token(&session(), Duration::ZERO);
+    let refresh = keys::master().mint(&session().handle, Generation::FIRST, false);
+    let refresh = refresh.expose();
+    let forged = format!("{}AAAA", &refresh[..refresh.len() - 4]);
+    let access_cookie = format!("sAccessToken={access}");
+    let refresh_cookie = format!("sRefreshToken={refresh}");
+    let refresh_path = "/auth/session/refresh";
+    let bearer = |token: &str| format!("Bearer {token}");
+    let get =
+        |headers: &[(&str, &str)], cookies: &[&str]| request("GET", "/orders", headers, cookies);
+    let authorize =
+        |headers: &[(&str, &str)], cookies: &[&str]| shape::http_api_2(&get(headers, cookies));
+    let connect = |origin: &str| {
+        shape::web_socket(&request("GET", "/", &[("origin", origin)], &[&access_cookie]))
+    };
+    let query = |token: &str| {
+        shape::app_sync(&request("POST", "/graphql", &[("authorization", token)], &[]))
+    };
+    let post = |path, headers: &[(&str, &str)], cookies: &[&str]| {
+        http_event("POST", path, headers, cookies)
+    };
+    vec![
+        ("authorizer/ok.json", authorize(&[], &[&access_cookie])),
+        ("authorizer/ok-header.json", authorize(&[("authorization", &bearer(&access))], &[])),
+        (
+            "authorizer/rejected-expired-token.json",
+            authorize(&[], &[&format!("sAccessToken={expired}")]),
+        ),
+        ("authorizer/rejected-missing-token.json", authorize(&[], &["theme=dark"])),
+        ("authorizer/http-1-ok.json", shape::http_api_1(&get(&[], &[&access_cookie]))),
+        ("authorizer/http-1-rejected-missing-token.json", shape::http_api_1(&get(&[], &[]))),
+        (
+            "authorizer/rest-token-ok.json",
+            shape::rest_token(&get(&[("authorization", &bearer(&access))], &[])),
+        ),
+        (
+            "authorizer/rest-token-rejected-expired-token.json",
+            shape::rest_token(&get(&[("authorization", &bearer(&expired))], &[])),
+        ),
+        ("authorizer/rest-request-ok.json", shape::rest_request(&get(&[], &[&access_cookie]))),
+        (
+            "authorizer/rest-request-rejected-missing-token.json",
+            shape::rest_request(&get(&[], &[])),
+        ),
+        ("authorizer/websocket-ok.json", connect("https://example.com")),
+        ("authorizer/websocket-denied-foreign-origin.json", connect("https://evil.example.net")),
+        ("authorizer/appsync-ok.json", query(&access)),
+        ("authorizer/appsync-rejected-expired-token.json", query(&expired)),
+        ("refresh/ok.json", post(refresh_path, &[], &[&refresh_cookie])),
+        ("refresh/ok-header.json", post(refresh_path, &[("authorization", &bearer(refresh))], &[])),
+        (
+            "refresh/rejected-forged-token.json",
+            post(refresh_path, &[], &[&format!("sRefreshToken={forged}")]),
+        ),
+        ("refresh/rejected-missing-token.json", post(refresh_path, &[], &[])),
+        ("signout/ok.json", post("/auth/signout", &[], &[&access_cookie])),
+        ("signout/rejected-missing-token.json", post("/auth/signout", &[], &[])),
+        ("jwks/ok.json", http_event("GET", "/auth/jwt/jwks.json", &[], &[])),
+        (
+            "jwks/ok-discovery.json",
+            http_event("GET", "/auth/.well-known/openid-configuration", &[], &[]),
+        ),
+        ("rotate-keys/ok.json", json!({})),
+        ("rotate-keys/ok-schedule.json", scheduled_event()),
+        ("rotate-keys/ok-rotate-static.json", json!({ "rotate": "static" })),
+        ("rotate-keys/ok-revoke.json", json!({ "revoke": keys::DYNAMIC_ID })),
+        ("rotate-keys/ok-revoke-master.json", json!({ "revokeMaster": 1 })),
+        ("rotate-keys/rejected-unknown-event.json", json!({ "rotate": "everything" })),
+        ("rotate-keys/rejected-unknown-key.json", json!({ "revoke": "d-0" })),
+    ]
+}
+
+/// An access token of the session's first generation, valid from [`START`] for `ttl`.
+pub fn access_token(session: &Session, ttl: Duration) -> String {
+    let refresh = keys::master().mint(&session.handle, Generation::FIRST, false);
+    let hash = refresh.hash();
+    let input = AccessTokenInput::of(session, &hash, None);
+    input.sign(&keys::dynamic(), START, ttl).unwrap().token
+}
+
+fn http_event(method: &str, path: &str, headers: &[(&str, &str)], cookies: &[&str]) -> Value {
+    shape::integration(&request(method, path, headers, cookies))
+}
+
+fn request(method: &str, path: &str, headers: &[(&str, &str)], cookies: &[&str]) -> Request<Bytes> {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in [("user-agent", "example"), ("rid", "session")].iter().chain(headers) {
+        request = request.header(*name, *value);
+    }
+    for cookie in cookies {
+        request = request.header(header::COOKIE, *cookie);
+    }
+    request.body(Bytes::new()).unwrap()
+}
+
+/// What EventBridge Scheduler sends if it is not told what to send.
+fn scheduled_event() -> Value {
+    json!({
+        "version": "0",
+        "id": "a8b3c9de-2f4c-4a3f-9d53-0f1d6a1a7c9e",
+        "detail-type": "Scheduled Event",
+        "source": "aws.scheduler",
+        "account": "123456789012",
+        "time": "2023-11-14T22:13:20Z",
+        "region": "eu-west-1",
+        "resources": ["arn:aws:scheduler:eu-west-1:123456789012:schedule/default/Hourly"],
+        "detail": "{}",
+    })
+}
+
+/// The same handle in every run.
+struct AllOnes;
+
+impl TryRng for AllOnes {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(0x0101_0101)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(0x0101_0101_0101_0101)
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        bytes.fill(1);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for AllOnes {}
