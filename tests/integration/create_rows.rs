@@ -1,4 +1,4 @@
-//! Creating a session, row by row of contract §10.1, and the public documents and routing of §10.6.
+//! Creating a session, the public documents and routing, row by row of contract §10.1 and §10.6.
 //!
 //! C19 is in `session_rows`: it takes the layer to answer a sign-in handler that fails.
 
@@ -43,7 +43,7 @@ fn app(effects: Effects) -> Answer {
     answer(200, r#"{"status":"OK"}"#, effects)
 }
 
-/// SET-C whose cookies end in these attributes instead of the default ones.
+/// Sets cookies that end in these attributes instead of the default ones (contract §1.3).
 fn set_c_ending_in(attributes: &str) -> Effects {
     let mut effects = set_c();
     for line in &mut effects.cookies {
@@ -57,7 +57,7 @@ async fn c1_cookie_mode_gives_two_host_only_cookies() {
     assert_eq!(signed_in(&[], &[COOKIE_MODE]).await, app(set_c()));
 }
 
-/// Open question Q19 of the contract: as the reference.
+/// As in the reference (contract §2.1).
 #[tokio::test]
 async fn c2_a_client_that_does_not_say_gets_headers() {
     assert_eq!(signed_in(&[], &[]).await, app(set_h()));
@@ -244,7 +244,7 @@ async fn j3_the_key_set_can_only_be_got() {
     assert_not_found(Method::HEAD, "/auth/jwt/jwks.json").await;
 }
 
-/// Open question Q20 of the contract: endpoints that do not exist are not announced.
+/// Endpoints that do not exist are not announced (contract §3.5).
 #[tokio::test]
 async fn j4_the_discovery_document_names_the_key_set() {
     let stack = Harness::new(&[]).await;

@@ -1,4 +1,4 @@
-//! What a response does to the client, in the shorthand of contract §0.3.
+//! What a response does to the client, in the words of contract §0.3.
 //!
 //! [`read`] leaves nothing of a response out, and believes no token that it has not tried.
 
@@ -76,7 +76,7 @@ pub(crate) fn answer(status: u16, body: &str, effects: Effects) -> Answer {
     Answer { status, body: body.to_owned(), others, effects }
 }
 
-/// `–`: no session header or cookie at all.
+/// Writes nothing: no session header or cookie at all.
 pub(crate) fn none() -> Effects {
     Effects {
         front: Absent,
@@ -88,43 +88,43 @@ pub(crate) fn none() -> Effects {
     }
 }
 
-/// SET-C of a session that was created or rotated at `START`, answered at `START`.
+/// Sets cookies, of a session that was created or rotated at `START`, answered at `START`.
 pub(crate) fn set_c() -> Effects {
     set_c_until(ACCESS_END, REFRESH_END)
 }
 
-/// SET-C with cookies that end then.
+/// Sets cookies that end then.
 pub(crate) fn set_c_until(access_end: &str, refresh_end: &str) -> Effects {
     let cookies = vec![access_cookie("AT", access_end), refresh_cookie("RT", refresh_end)];
     Effects { front: Real, exposed: "front-token".to_owned(), cookies, ..none() }
 }
 
-/// SET-H.
+/// Sets headers.
 pub(crate) fn set_h() -> Effects {
     let exposed = "front-token, st-access-token, st-refresh-token".to_owned();
     Effects { front: Real, access: Real, refresh: Real, exposed, ..none() }
 }
 
-/// CLR-C.
+/// Clears cookies.
 pub(crate) fn clr_c() -> Effects {
     let cookies = vec![access_cookie("", PAST), refresh_cookie("", PAST)];
     Effects { front: Remove, exposed: "front-token".to_owned(), cookies, ..none() }
 }
 
-/// CLR-H.
+/// Clears headers.
 pub(crate) fn clr_h() -> Effects {
     let exposed = "st-access-token, st-refresh-token, front-token".to_owned();
     Effects { front: Remove, access: Empty, refresh: Empty, exposed, ..none() }
 }
 
-/// CLR-ALL.
+/// Clears everything.
 pub(crate) fn clr_all() -> Effects {
     let exposed = "front-token, st-access-token, st-refresh-token".to_owned();
     Effects { cookies: clr_c().cookies, exposed, ..clr_h() }
 }
 
 impl Effects {
-    /// And CLR-LEGACY.
+    /// And clears the legacy cookie.
     pub(crate) fn and_clr_legacy(mut self) -> Self {
         self.cookies.push(cookie("sIdRefreshToken", "", "/", PAST));
         self

@@ -64,9 +64,9 @@ async fn a_store_that_is_down_is_503_and_clears_nothing() {
 }
 
 /// A token of the current generation and of its parent is good, and an older one leads to a refresh,
-/// without clearing anything (contract §11, Q11).
+/// without clearing anything (contract §5.8).
 #[tokio::test]
-async fn q11_a_token_of_an_older_generation_leads_to_a_refresh_where_lineage_is_checked() {
+async fn a_token_of_an_older_generation_leads_to_a_refresh_where_lineage_is_checked() {
     let stack = Harness::new(&[]).await;
     let mut generations = vec![stack.sign_in("cookie").await];
     for _ in 0..2 {

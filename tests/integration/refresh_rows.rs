@@ -99,12 +99,12 @@ fn duplicate_cookies() -> Answer {
     answer(500, r#"{"message":"two session cookies of one name were sent"}"#, none())
 }
 
-/// U of the contract.
+/// `unauthorised` of contract §3.6, with everything cleared.
 fn unauthorised() -> Answer {
     answer(401, r#"{"message":"unauthorised"}"#, clr_all())
 }
 
-/// H of the contract.
+/// `token theft detected` of contract §3.6.
 fn theft() -> Answer {
     answer(401, r#"{"message":"token theft detected"}"#, clr_all())
 }
@@ -204,7 +204,7 @@ async fn r11_another_scheme_is_nothing_to_us() {
 }
 
 /// The reference takes any bearer for a refresh token here and signs the user out. Nothing depends
-/// on that, so a value of another form is some other system's (open question Q3 of the contract).
+/// on that, so a value of another form is some other system's (contract §2.4).
 #[tokio::test]
 async fn r12_an_unrelated_bearer_does_not_shadow_the_cookie() {
     let (stack, tokens) = signed_in(&[]).await;
@@ -351,7 +351,7 @@ async fn r19_three_generations_back_is_theft_at_any_time() {
 }
 
 /// The gateway hands cookies over as a list, where the reference does not see duplicates at all;
-/// here they count wherever they are (open question Q2 of the contract).
+/// here they count wherever they are (contract §2.5).
 #[tokio::test]
 async fn r20_two_refresh_cookies_of_unknown_origin_are_a_fault() {
     let (stack, tokens) = signed_in(&[]).await;
@@ -367,7 +367,7 @@ async fn r21_two_access_cookies_of_unknown_origin_are_a_fault() {
 }
 
 /// The reference only clears, and current web front ends take that for an error. Where all tokens
-/// are of one session the newest is the right one, so the refresh goes on (open question Q1).
+/// are of one session the newest is the right one, so the refresh goes on (contract §2.5).
 #[tokio::test]
 async fn r22_older_cookies_are_cleared_and_the_refresh_goes_on() {
     let (stack, old, new) = moved().await;
@@ -416,7 +416,7 @@ async fn r23_only_the_name_that_came_twice_is_cleared() {
     assert_eq!(with_cookies(&stack, "sAccessToken=a; sAccessToken=b").await, expected);
 }
 
-/// As R22: the one refresh token is the right one (open question Q1).
+/// As R22: the one refresh token is the right one (contract §2.5).
 #[tokio::test]
 async fn r23_with_one_refresh_cookie_the_refresh_goes_on() {
     let (stack, tokens) = signed_in(MOVED).await;
@@ -504,7 +504,7 @@ async fn r30_the_anti_csrf_token_of_another_session_will_not_do() {
     assert_eq!(seen, unauthorised());
 }
 
-/// SET-C with an anti-CSRF token.
+/// Sets cookies, and an anti-CSRF token (contract §4.5).
 fn set_c_with_anti_csrf() -> Effects {
     Effects { anti_csrf: Real, exposed: "front-token, anti-csrf".to_owned(), ..set_c() }
 }

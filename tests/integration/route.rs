@@ -64,7 +64,7 @@ where
     Ok(response.map(Bytes::from))
 }
 
-/// As [`send`], a GET; what the answer does, in the shorthand of the contract.
+/// As [`send`], a GET; what the answer does, in the words of contract §0.3.
 pub(crate) async fn get<F>(
     stack: &Harness,
     layer: &VerifySession<DynamoDb>,

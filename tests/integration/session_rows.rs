@@ -1,5 +1,5 @@
-//! Claims and session operations behind the layer: contract §10.5, and the rows of §10.1 and §10.2 that
-//! need it.
+//! Claims and session operations behind the layer, row by row of contract §10.5, and the rows of
+//! contract §10.1 and §10.2 that need it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,25 +27,25 @@ use crate::manage::map;
 use crate::mint::{Jwt, access_cookie};
 use crate::route::{Session, app, get, layer, layer_over, ok, plain, send, sessions, strict};
 
-/// UPD-C: access and front token only.
+/// Updates cookies: access and front token only (contract §0.3).
 fn upd_c() -> Effects {
     let Effects { mut cookies, .. } = set_c();
     cookies.truncate(1);
     Effects { cookies, ..set_c() }
 }
 
-/// UPD-H.
+/// Updates headers.
 fn upd_h() -> Effects {
     let exposed = "front-token, st-access-token".to_owned();
     Effects { front: Value::Real, access: Value::Real, exposed, ..none() }
 }
 
-/// U of the contract, with these effects.
+/// `unauthorised` of contract §3.6, with these effects.
 fn unauthorised(effects: Effects) -> Answer {
     answer(401, r#"{"message":"unauthorised"}"#, effects)
 }
 
-/// T of the contract.
+/// `try refresh token` of contract §3.6.
 fn try_refresh() -> Answer {
     answer(401, r#"{"message":"try refresh token"}"#, none())
 }
@@ -125,8 +125,8 @@ async fn m2_a_missing_claim_is_fetched_and_delivered() {
     assert_eq!(stored.access_token_payload["c"], claim);
 }
 
-/// Open question Q5 of the contract: the reference does not deliver the new token with the refusal and
-/// fetches again at every request until the client refreshes.
+/// The reference does not deliver the new token with the refusal, and fetches again at every request
+/// until the client refreshes (contract §6.4).
 #[tokio::test]
 async fn m3_a_wrong_fetched_value_is_refused_and_delivered() {
     let (stack, tokens) = signed_in(&[]).await;

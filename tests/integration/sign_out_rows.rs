@@ -23,12 +23,12 @@ fn signed_out(effects: Effects) -> Answer {
     answer(200, r#"{"status":"OK"}"#, effects)
 }
 
-/// U of the contract, without clearing: a refresh may be under way in another tab.
+/// `unauthorised` of contract §3.6, without clearing: a refresh may be under way in another tab.
 fn unauthorised() -> Answer {
     answer(401, r#"{"message":"unauthorised"}"#, none())
 }
 
-/// T of the contract.
+/// `try refresh token` of contract §3.6.
 fn try_refresh() -> Answer {
     answer(401, r#"{"message":"try refresh token"}"#, none())
 }
@@ -78,7 +78,7 @@ async fn s5_an_expired_token_is_sent_to_refresh() {
     assert_eq!(seen, try_refresh());
 }
 
-/// Open question Q17 of the contract: as the reference.
+/// As in the reference (contract §3.3).
 #[tokio::test]
 async fn s6_signing_out_twice_succeeds_twice() {
     let (stack, tokens) = signed_in(&[]).await;

@@ -34,12 +34,12 @@ fn app(method: TransferMethod) -> Answer {
     Answer::App(Some(method))
 }
 
-/// U of the contract.
+/// `unauthorised` of contract §3.6.
 fn unauthorised() -> Answer {
     Answer::Refused(401, r#"{"message":"unauthorised"}"#.to_owned())
 }
 
-/// T of the contract.
+/// `try refresh token` of contract §3.6.
 fn try_refresh() -> Answer {
     Answer::Refused(401, r#"{"message":"try refresh token"}"#.to_owned())
 }
@@ -234,7 +234,7 @@ async fn v14_two_access_cookies_lead_to_a_refresh() {
     assert_eq!(answer, try_refresh());
 }
 
-/// Open question Q4 of the contract: as the reference, whose clients react to both answers alike.
+/// As in the reference, whose clients react to both answers alike (contract §2.3).
 #[tokio::test]
 async fn v15_two_access_cookies_of_which_the_first_is_garbage_are_unauthorised() {
     let cookie = access_cookie(&Jwt::valid().sign());
@@ -559,9 +559,9 @@ async fn v57_the_status_of_an_expired_session_can_be_chosen() {
     assert_eq!(answer, Answer::Refused(440, body));
 }
 
-/// Open question Q8 of the contract: unlike the reference, which does without it by mistake.
+/// Unlike the reference, which does without it by mistake (contract §5.4).
 #[tokio::test]
-async fn q8_version_4_needs_a_tenant() {
+async fn version_4_needs_a_tenant() {
     let jwt = Jwt::valid().header("version", "4").without_claim("tId");
     assert_eq!(with_header_token(&jwt.sign()).await, unauthorised());
 }

@@ -47,7 +47,7 @@ impl<S> RouteStore for S where
 ///
 /// - OPTIONS and TRACE pass through without a session.
 /// - A `POST` to the refresh path refreshes and passes with the refreshed session.
-/// - Refused requests are answered as the contract says (§3.6), by [`ErrorHandlers`].
+/// - Refused requests are answered as contract §3.6 says, by [`ErrorHandlers`].
 /// - A handler that returns a [`SessionError`] as its error is answered in the same way; with
 ///   [`SessionError::unauthorised`] it logs the client out. Other errors pass on.
 /// - What a handler changed in its session is written to the answer at the end, unless the handler has

@@ -101,7 +101,7 @@ pub struct DefaultErrorHandlers;
 
 impl ErrorHandlers for DefaultErrorHandlers {}
 
-/// In the order of the contract (§3.6).
+/// In the order of contract §3.6.
 #[derive(Serialize)]
 struct InvalidClaimsBody<'a> {
     message: &'static str,

@@ -367,7 +367,7 @@ impl<S> RequestSession<S> {
     }
 
     /// The answer to a request that failed, with the changes that still matter: claims that were
-    /// fetched again reach the client also with the refusal (contract §11, Q5), and an end of the
+    /// fetched again reach the client also with the refusal (contract §6.4), and an end of the
     /// session takes everything back.
     #[must_use]
     pub fn error_response(&self, handlers: &dyn ErrorHandlers, error: &SessionError) -> Response {

@@ -321,7 +321,7 @@ impl Demand {
     }
 
     /// A quirk of the reference that front ends may know: one demand is called by another name when
-    /// there is no value at all (contract §11, Q7).
+    /// there is no value at all (contract §6.3).
     fn expectation_of_missing(&self) -> Expectation {
         let expectation = self.expectation();
         if matches!(self, Self::IncludesAny(_)) {
@@ -521,9 +521,9 @@ mod tests {
         }
     }
 
-    /// Open question Q7 of the contract: as the reference.
+    /// A quirk of the reference that is kept (contract §6.3).
     #[test]
-    fn q7_a_missing_array_is_reported_by_the_demand_and_once_by_another_name() {
+    fn a_missing_array_is_reported_by_the_demand_and_once_by_another_name() {
         let claim = ArrayClaim::new("r");
         let missing = |validator: &ClaimValidator| reason(validator, &Map::new());
         let said = |name: &str, expected: &str| {

@@ -2,7 +2,7 @@
 //!
 //! Reading one has two steps, and the types keep them apart: [`UnverifiedAccessToken::parse`] says
 //! whether the text is one of ours at all (contract §5.3, §5.4), [`UnverifiedAccessToken::verify`]
-//! whether it is true and still valid (§5.5). Only the second gives out claims.
+//! whether it is true and still valid (contract §5.5). Only the second gives out claims.
 
 use std::fmt;
 use std::time::Duration;
