@@ -41,7 +41,7 @@ fn configured() -> BTreeMap<String, GatewayResponse> {
     let responses = responses.as_mapping().unwrap().iter().map(|(name, response)| {
         let headers = response["ResponseParameters"]["Headers"].as_mapping().into_iter().flatten();
         let headers = headers.map(|(name, value)| {
-            let value = templates::text(value).replace("${AllowedOrigin}", "https://example.com");
+            let value = templates::text(value).replace("${WebsiteDomain}", "https://example.com");
             (templates::text(name), value)
         });
         let response = GatewayResponse {
