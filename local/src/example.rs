@@ -87,7 +87,7 @@ pub(crate) fn public() -> Answer {
 /// `GET /example/settings`: what the demo page explains its timings with.
 pub(crate) fn settings(config: &SessionConfig) -> Answer {
     let body = json!({
-        "accessTokenTtlSeconds": config.access_token_ttl.as_secs(),
+        "accessTokenTtlSeconds": config.lifetimes.access_token.as_secs(),
         "refreshFlightSeconds": config.refresh.flight().as_secs(),
         "reuseWindowSeconds": config.refresh.window().as_secs(),
         "stepUpSeconds": FRESH.as_secs(),

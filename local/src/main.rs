@@ -50,18 +50,15 @@ struct Arguments {
     settings: Vec<(String, String)>,
 }
 
-fn known() -> impl Iterator<Item = &'static str> {
-    SessionConfig::VARIABLES.into_iter().chain(AuthorizerConfig::VARIABLES)
+fn known() -> Vec<&'static str> {
+    [SessionConfig::variables(), AuthorizerConfig::variables()].concat()
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((name, value)) if known().any(|known| known == name) => {
-            Ok((name.to_owned(), value.to_owned()))
-        }
+        Some((name, value)) if known().contains(&name) => Ok((name.to_owned(), value.to_owned())),
         Some((name, _)) => {
-            let known = known().collect::<Vec<_>>().join(", ");
-            Err(format!("{name} is not a setting; there are {known}"))
+            Err(format!("{name} is not a setting; there are {}", known().join(", ")))
         }
         None => Err("write NAME=VALUE".to_owned()),
     }
@@ -166,7 +163,7 @@ fn greet(url: &str, arguments: &Arguments, config: &SessionConfig) {
     println!("      then send st-access-token as `Authorization: Bearer …` to {url}/api/me\n");
     println!(
         "  access tokens live {} s, F is {} s; --access-token-ttl 10 --refresh-flight 2 shows more",
-        config.access_token_ttl.as_secs(),
+        config.lifetimes.access_token.as_secs(),
         config.refresh.flight().as_secs()
     );
     match &arguments.data {

@@ -119,7 +119,7 @@ impl Stack {
         let shown = config.clone();
         let settings = Function::http(move |_| ready(example::settings(&shown)));
 
-        let base = &config.base_path;
+        let base = &config.api.base_path;
         let mut gateway = application(Gateway::new(authorizer.clone(), cors));
         for tenant in ["", "/{tenantId}"] {
             let at = |path: &str| format!("{base}{tenant}{path}");
@@ -134,7 +134,7 @@ impl Stack {
                     &jwks,
                 );
         }
-        let copy = format!("{}/copy", config.refresh_path());
+        let copy = format!("{}/copy", config.api.refresh_path());
         let copy_refresh_token =
             Function::http(|request| ready(example::copy_refresh_token(&request)));
         let me = Function::http(|request| ready(example::me(&request)));

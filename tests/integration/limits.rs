@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use session::SessionError;
+use session::config::{MAX_COOKIE_LEN, MAX_HEADERS_LEN, OTHER_HEADERS_LEN};
 use session::model::{DeviceContext, NewSession, SessionHandle};
-use session::service::limits::{
-    MAX_COOKIE_LEN, MAX_HEADERS_LEN, MAX_MERGED_CLAIMS, MAX_SESSION_DATA_LEN, OTHER_HEADERS_LEN,
-    front_json_limit,
-};
+use session::service::limits::{MAX_MERGED_CLAIMS, MAX_SESSION_DATA_LEN};
 use session::service::{AntiCsrfProof, IssuedTokens};
 use session::store::SessionReader as _;
 use session::token::UnverifiedRefreshToken;
@@ -39,7 +37,7 @@ async fn try_create(sessions: &Service, new: NewSession) -> Result<IssuedTokens,
 async fn room(harness: &Harness, sessions: &Service) -> usize {
     let handle = sign_in(sessions, "user-1").await;
     let taken = harness.store.session(&handle).await.unwrap().unwrap().payload_size.bound.unwrap();
-    let room = front_json_limit(&harness.config) - usize::try_from(taken).unwrap();
+    let room = harness.config.transfer.front_json_limit() - usize::try_from(taken).unwrap();
     room - r#""x":"","#.len()
 }
 
@@ -96,7 +94,7 @@ async fn the_largest_claims_fit_at_creation_and_one_byte_more_is_refused() {
         harness.wire.take_calls();
         let error = try_create(&sessions, with_claim(room + 1)).await;
         let Err(SessionError::InvalidInput(problem)) = error else { panic!("{error:?}") };
-        let limit = front_json_limit(&harness.config);
+        let limit = harness.config.transfer.front_json_limit();
         assert!(problem.contains(&limit.to_string()), "{problem}");
         assert!(problem.contains(&(limit + 1).to_string()), "{problem}");
         assert_eq!(harness.wire.take_calls(), [], "bad input costs nothing");
@@ -105,7 +103,7 @@ async fn the_largest_claims_fit_at_creation_and_one_byte_more_is_refused() {
 
 #[test]
 fn claims_that_fit_under_a_new_algorithm_fit_under_the_keys_of_before() {
-    let limit = |settings| front_json_limit(&testkit::harness::config(settings));
+    let limit = |settings| testkit::harness::config(settings).transfer.front_json_limit();
     assert_eq!(limit(&[("SIGNING_ALGORITHM", "ES256")]), limit(&[]));
 }
 

@@ -10,7 +10,6 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Map, Value, json};
 use session::SessionError;
 use session::model::{DeviceContext, NewSession, PayloadSize, Session, SessionHandle};
-use session::service::limits::front_json_limit;
 use session::service::{AntiCsrfProof, IssuedTokens};
 use session::store::{
     PayloadMerge, PayloadRoom, SessionCreator as _, SessionReader as _, SessionUpdater as _,
@@ -222,7 +221,7 @@ async fn a_bound_that_drifted_is_measured_anew_and_refuses_nothing_that_fits() {
         let found = harness.store.session(&handle).await.unwrap().unwrap();
         let bound = found.payload_size.bound.unwrap();
         assert!(bound >= longest_front_json(&found) as u64);
-        assert!(bound <= front_json_limit(&harness.config) as u64);
+        assert!(bound <= harness.config.transfer.front_json_limit() as u64);
     }
     let writes = harness.wire.take_calls();
     let refused = writes.iter().filter(|call| call.status == 400).count();
@@ -236,7 +235,8 @@ async fn two_merges_that_fit_alone_but_not_together_are_not_both_applied() {
     let (harness, sessions) = service(&[]).await;
     let handle = sign_in(&sessions, "user-1").await;
     let size = harness.store.session(&handle).await.unwrap().unwrap().payload_size;
-    let room = front_json_limit(&harness.config) - usize::try_from(size.bound.unwrap()).unwrap();
+    let room =
+        harness.config.transfer.front_json_limit() - usize::try_from(size.bound.unwrap()).unwrap();
     let half = room / 2 + 10;
     let (first, second) = tokio::join!(
         sessions.merge_into_access_token_payload(
@@ -253,7 +253,7 @@ async fn two_merges_that_fit_alone_but_not_together_are_not_both_applied() {
     let (applied, refused) = if first.is_ok() { (first, second) } else { (second, first) };
     assert!(applied.unwrap());
     let Err(SessionError::InvalidInput(problem)) = refused else { panic!("{refused:?}") };
-    assert!(problem.contains(&front_json_limit(&harness.config).to_string()), "{problem}");
+    assert!(problem.contains(&harness.config.transfer.front_json_limit().to_string()), "{problem}");
 }
 
 /// The measured way decides on what it saw: if somebody merged meanwhile, it measures again.

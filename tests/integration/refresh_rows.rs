@@ -230,7 +230,7 @@ async fn r14_a_revoked_session_is_over() {
 #[tokio::test]
 async fn r14_a_session_is_over_in_the_millisecond_of_its_end() {
     let (stack, tokens) = signed_in(&[]).await;
-    stack.clock.advance(stack.config.refresh_token_ttl);
+    stack.clock.advance(stack.config.lifetimes.refresh_token);
     assert_eq!(with_cookies(&stack, &tokens.refresh_cookie()).await, unauthorised());
 }
 

@@ -101,7 +101,7 @@ async fn a_second_api_host_takes_the_tokens_of_the_first() {
     }
 
     // Expired there, the client refreshes at the first host and the second is content again.
-    first.clock.advance(first.config.access_token_ttl);
+    first.clock.advance(first.config.lifetimes.access_token);
     assert_eq!(second.send(Method::GET, "/api/me", &[("cookie", &cookie)]).await.status(), 401);
     let refreshed = Tokens::of(&first.refresh(&[("cookie", &tokens.refresh_cookie())]).await);
     let cookie = refreshed.access_cookie();

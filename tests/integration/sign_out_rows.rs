@@ -73,7 +73,7 @@ async fn s4_without_a_token_nothing_is_cleared() {
 #[tokio::test]
 async fn s5_an_expired_token_is_sent_to_refresh() {
     let (stack, tokens) = signed_in(&[]).await;
-    stack.clock.advance(stack.config.access_token_ttl);
+    stack.clock.advance(stack.config.lifetimes.access_token);
     let seen = sign_out(&stack, &[("cookie", &tokens.access_cookie())]).await;
     assert_eq!(seen, try_refresh());
 }

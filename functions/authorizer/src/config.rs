@@ -58,37 +58,36 @@ impl Default for AuthorizerConfig {
 }
 
 impl AuthorizerConfig {
-    /// Every variable that is read.
-    pub const VARIABLES: [&'static str; 7] = [
-        "AUTHORIZER_RESPONSE",
-        "SESSION_REQUIRED",
-        "CHECK_DATABASE",
-        "ANTI_CSRF_CHECK",
-        "REQUIRED_CLAIMS",
-        "CONTEXT_CLAIMS",
-        "ALLOWED_ORIGINS",
-    ];
-
     /// Reads the settings through `lookup`; an empty value counts as absent.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] with every malformed setting.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut read = Reader::new(lookup);
+        let mut read = Reader::new(&lookup);
+        let config = Self::read(&mut read);
+        read.finish(config)
+    }
+
+    /// Every variable that is read.
+    #[must_use]
+    pub fn variables() -> Vec<&'static str> {
+        Reader::asked_by(Self::read)
+    }
+
+    fn read(read: &mut Reader<'_>) -> Self {
         let default = Self::default();
-        let config = Self {
+        Self {
             response: read.or("AUTHORIZER_RESPONSE", default.response, response),
             session_required: read.or("SESSION_REQUIRED", default.session_required, boolean),
             check_database: read.or("CHECK_DATABASE", default.check_database, boolean),
             anti_csrf_check: read.or("ANTI_CSRF_CHECK", default.anti_csrf_check, anti_csrf_check),
             required_claims: read.or("REQUIRED_CLAIMS", default.required_claims, validators),
-            context_claims: read.or("CONTEXT_CLAIMS", None, |text| claim_names(text).map(Some)),
+            context_claims: read.optional("CONTEXT_CLAIMS", claim_names),
             allowed_origins: read.or("ALLOWED_ORIGINS", Vec::new(), |text| {
                 listed(text).map(Origin::parse).collect()
             }),
-        };
-        read.finish(config)
+        }
     }
 }
 
@@ -96,7 +95,7 @@ impl AuthorizerConfig {
 /// kind of API is in front: those of REST APIs can be taught other status codes.
 #[must_use]
 pub fn caveat(config: &SessionConfig) -> Option<String> {
-    let (expired, invalid) = (config.session_expired_status, config.invalid_claim_status);
+    let (expired, invalid) = (config.statuses.session_expired, config.statuses.invalid_claim);
     let is_fixed = expired == StatusCode::UNAUTHORIZED && invalid == StatusCode::FORBIDDEN;
     (!is_fixed).then(|| {
         format!(
@@ -198,7 +197,7 @@ mod tests {
             ("ALLOWED_ORIGINS", "ftp://example.com"),
         ]);
         let problems = error.unwrap_err().problems;
-        assert_eq!(problems.len(), AuthorizerConfig::VARIABLES.len(), "{problems:?}");
+        assert_eq!(problems.len(), AuthorizerConfig::variables().len(), "{problems:?}");
         assert!(problems[5].contains("claims is a key of its own"), "{}", problems[5]);
     }
 }

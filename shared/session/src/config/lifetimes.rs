@@ -2,17 +2,29 @@
 
 use std::time::Duration;
 
-use super::reader::{Reader, number};
+use super::reader::{Reader, number, seconds};
+use crate::model::RefreshPolicy;
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// The lifetimes of one configuration.
-pub(super) struct Lifetimes {
-    pub(super) access_token: Duration,
-    pub(super) refresh_token: Duration,
-    pub(super) absolute: Option<Duration>,
+/// How long sessions and their tokens live, and how many sessions at once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lifetimes {
+    /// `ACCESS_TOKEN_TTL_SECONDS`, 1–86,400, default 3600 (contract §5.2).
+    pub access_token: Duration,
+    /// `REFRESH_TOKEN_TTL_SECONDS`, 60–34,560,000 (400 days, the browsers' cap), default 8,640,000
+    /// (100 days), or the absolute life if that is less: how long a session lives without a refresh.
+    pub refresh_token: Duration,
+    /// `SESSION_ABSOLUTE_TTL_SECONDS`, from 60, default none: how long a session lives at most.
+    ///
+    /// `ASSURANCE_LEVEL`, `aal1`, `aal2` or `aal3`, sets this and the two lifetimes above as NIST SP
+    /// 800-63B-4 §5 demands; a lifetime that is set as well may only be shorter.
+    pub absolute: Option<Duration>,
+    /// `SESSION_LIMIT_PER_USER`, 1–1000, default none: how many sessions of a user live at once. When a
+    /// sign-in exceeds it, those that were refreshed longest ago end.
+    pub sessions_per_user: Option<u16>,
 }
 
 /// What an authenticator assurance level allows (NIST SP 800-63B-4 §5), and an access token that fits
@@ -48,13 +60,11 @@ const ASSURANCE_LEVELS: [AssuranceLevel; 3] = [
 
 impl Lifetimes {
     /// Reads and checks them; what is not set follows from what is.
-    pub(super) fn read<L: Fn(&str) -> Option<String>>(read: &mut Reader<L>) -> Self {
+    pub(super) fn read(read: &mut Reader<'_>) -> Self {
         let level = read.optional("ASSURANCE_LEVEL", |text| {
             let found = ASSURANCE_LEVELS.iter().find(|level| level.name == text);
             found.ok_or_else(|| "use aal1, aal2 or aal3".to_owned())
         });
-        let seconds =
-            |range: (u64, u64)| move |text: &str| number(text, range).map(Duration::from_secs);
         let absolute =
             read.optional("SESSION_ABSOLUTE_TTL_SECONDS", seconds((60, u64::from(u32::MAX))));
         let refresh_token = read.optional("REFRESH_TOKEN_TTL_SECONDS", seconds((60, 34_560_000)));
@@ -69,7 +79,7 @@ impl Lifetimes {
                 ("REFRESH_TOKEN_TTL_SECONDS", refresh_token, level.idle),
             ] {
                 if set.is_some_and(|set| set > limit) {
-                    read.problems.push(format!(
+                    read.problem(format!(
                         "{name} is weaker than ASSURANCE_LEVEL={} allows: set at most {}, or leave it \
                          out",
                         level.name,
@@ -80,30 +90,40 @@ impl Lifetimes {
         }
         let absolute = absolute.or(level.map(|level| level.absolute));
         let idle_limit = level.map_or(DAY * 100, |level| level.idle);
-        let lifetimes = Self {
+        Self {
             access_token,
             refresh_token: refresh_token
                 .unwrap_or_else(|| absolute.map_or(idle_limit, |end| end.min(idle_limit))),
             absolute,
-        };
-        lifetimes.check(&mut read.problems);
-        lifetimes
+            sessions_per_user: read.optional("SESSION_LIMIT_PER_USER", |text| {
+                let limit = number(text, (1, 1000))?;
+                u16::try_from(limit).map_err(|error| error.to_string())
+            }),
+        }
     }
 
-    fn check(&self, problems: &mut Vec<String>) {
+    pub(super) fn check(&self, refresh: RefreshPolicy, read: &mut Reader<'_>) {
         if self.absolute.is_some_and(|absolute| self.refresh_token > absolute) {
-            problems.push(
+            read.problem(
                 "REFRESH_TOKEN_TTL_SECONDS is more than SESSION_ABSOLUTE_TTL_SECONDS: every session is \
-                 over before it is idle for so long; lower the former or leave it out"
-                    .to_owned(),
+                 over before it is idle for so long; lower the former or leave it out",
             );
         }
         if self.access_token >= self.refresh_token {
-            problems.push(format!(
+            read.problem(format!(
                 "ACCESS_TOKEN_TTL_SECONDS is {} and must be less than the {} s after which a session \
                  ends unless refreshed: otherwise it is over before it is first refreshed",
                 self.access_token.as_secs(),
                 self.refresh_token.as_secs()
+            ));
+        }
+        // The refresh rule takes for granted that a browser does not refresh what it has just stored;
+        // the life of access tokens sees to it, jitter included (docs/rotation.md).
+        if self.access_token * 95 / 100 < refresh.flight() {
+            read.problem(format!(
+                "ACCESS_TOKEN_TTL_SECONDS less 5 % must not be below REFRESH_FLIGHT_SECONDS ({}): \
+                 otherwise clients refresh again while a refresh may still be under way; lower the latter",
+                refresh.flight().as_secs()
             ));
         }
     }

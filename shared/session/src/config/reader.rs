@@ -1,30 +1,51 @@
 //! Reads variables one by one and collects what is wrong with them; for a function's own settings too.
 
-use super::ConfigError;
+use std::fmt;
+use std::time::Duration;
 
-/// The variables, and the problems found so far.
-#[derive(Debug)]
-pub struct Reader<L> {
-    lookup: L,
-    /// Each with its remedy.
-    pub(super) problems: Vec<String>,
+/// The variables, what was asked for, and the problems found so far.
+pub struct Reader<'l> {
+    lookup: &'l dyn Fn(&str) -> Option<String>,
+    asked: Vec<&'static str>,
+    problems: Vec<String>,
 }
 
-impl<L: Fn(&str) -> Option<String>> Reader<L> {
+/// Settings that cannot work, all of them, one per line.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub struct ConfigError {
+    /// Each problem with its remedy.
+    pub problems: Vec<String>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration cannot work:")?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n- {problem}"))
+    }
+}
+
+impl<'l> Reader<'l> {
     /// Reads through `lookup`; an empty value counts as absent.
-    pub const fn new(lookup: L) -> Self {
-        Self { lookup, problems: Vec::new() }
+    #[must_use]
+    pub const fn new(lookup: &'l dyn Fn(&str) -> Option<String>) -> Self {
+        Self { lookup, asked: Vec::new(), problems: Vec::new() }
+    }
+
+    /// Every variable that `read` asks for, in that order.
+    pub fn asked_by<T>(read: impl FnOnce(&mut Reader<'_>) -> T) -> Vec<&'static str> {
+        let mut reader = Reader::new(&|_| None);
+        read(&mut reader);
+        reader.asked
     }
 
     /// The value of a variable that must be set.
     pub(super) fn required<T>(
         &mut self,
-        name: &str,
+        name: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
         if self.value(name).is_none() {
-            self.problems
-                .push(format!("{name} is missing: set it, for example https://api.example.com"));
+            self.problem(format!("{name} is missing: set it, for example https://api.example.com"));
         }
         self.optional(name, parse)
     }
@@ -32,7 +53,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     /// The value of a variable, or a default. `parse` says what to write instead of what is wrong.
     pub fn or<T>(
         &mut self,
-        name: &str,
+        name: &'static str,
         default: T,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> T {
@@ -40,14 +61,20 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 
     /// The value of a variable; `None` if it is not set, or is wrong and was reported.
-    pub(super) fn optional<T>(
+    pub fn optional<T>(
         &mut self,
-        name: &str,
+        name: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
+        self.asked.push(name);
         let text = self.value(name)?;
         let rejected = |problem| format!("{name} is {text:?}: {problem}");
-        parse(&text).map_err(|problem| self.problems.push(rejected(problem))).ok()
+        parse(&text).map_err(|problem| self.problem(rejected(problem))).ok()
+    }
+
+    /// Reports what is wrong with several settings together, with its remedy.
+    pub fn problem(&mut self, problem: impl Into<String>) {
+        self.problems.push(problem.into());
     }
 
     /// What was read, unless something is wrong with it.
@@ -87,4 +114,9 @@ pub(super) fn number(text: &str, (min, max): (u64, u64)) -> Result<u64, String> 
         .ok()
         .filter(|number| (min..=max).contains(number))
         .ok_or_else(|| format!("use a whole number from {min} to {max}"))
+}
+
+/// So many whole seconds within bounds, both included.
+pub(super) fn seconds(bounds: (u64, u64)) -> impl Fn(&str) -> Result<Duration, String> {
+    move |text| number(text, bounds).map(Duration::from_secs)
 }

@@ -2,7 +2,8 @@
 
 use http::{HeaderMap, header};
 
-use super::{AntiCsrf, Origin, SameSite};
+use super::reader::Reader;
+use super::{AllowedMethod, Origin, SessionConfig};
 
 /// A website, and how the cookies of its users are guarded (contract §1.4, §4.1).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,7 +17,31 @@ pub struct Website {
     /// cookies are `SameSite=None`, else `NONE`.
     pub anti_csrf: AntiCsrf,
     /// Whether the API's cookies are third-party cookies there.
-    pub(super) is_cross_site: bool,
+    is_cross_site: bool,
+}
+
+/// The `SameSite` attribute.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SameSite {
+    /// Never sent across sites.
+    Strict,
+    /// Sent across sites on top-level navigation only.
+    #[default]
+    Lax,
+    /// Sent always; browsers demand `Secure`.
+    None,
+}
+
+/// What proves that a cookie request comes from the website (contract §4.1), from none to strictest.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum AntiCsrf {
+    /// Nothing: `SameSite` does the work.
+    #[default]
+    None,
+    /// Any `rid` header, which no foreign site can send without CORS permission.
+    ViaCustomHeader,
+    /// The `anti-csrf` header repeats a value bound to the token.
+    ViaToken,
 }
 
 /// `WEBSITE_DOMAIN`, required: the websites' origins, separated by commas.
@@ -26,13 +51,70 @@ pub struct Websites {
     other: Website,
 }
 
+impl Website {
+    /// What browsers would refuse or keep back there, and what would be left open.
+    fn check(&self, config: &SessionConfig, read: &mut Reader<'_>) {
+        let (origin, same_site) = (&self.origin, self.same_site);
+        if config.transfer.method == AllowedMethod::Cookie && config.is_insecure_cross_site(self) {
+            read.problem(format!(
+                "cookies for {origin} would be SameSite=None without Secure, which browsers refuse: \
+                 serve the API by https (API_DOMAIN), or use TOKEN_TRANSFER_METHOD=header"
+            ));
+        }
+        if self.is_cross_site && same_site != SameSite::None {
+            read.problem(format!(
+                "COOKIE_SAME_SITE={} keeps the cookies from {origin}, which is another site than {}: \
+                 leave it out, set it to none, or use TOKEN_TRANSFER_METHOD=header",
+                same_site.as_str().to_lowercase(),
+                config.api.domain
+            ));
+        }
+        if same_site == SameSite::None && self.anti_csrf == AntiCsrf::None {
+            read.problem(format!(
+                "ANTI_CSRF=NONE leaves the cookies of {origin}, which are SameSite=None, open to \
+                 requests from any site: leave ANTI_CSRF out, set it to VIA_CUSTOM_HEADER or \
+                 VIA_TOKEN, or use TOKEN_TRANSFER_METHOD=header"
+            ));
+        }
+        if config.cookies.partitioned && same_site != SameSite::None {
+            read.problem(format!(
+                "COOKIE_PARTITIONED is for cookies inside pages of other sites, and those for \
+                 {origin} are SameSite={}: set COOKIE_SAME_SITE=none, or leave it out",
+                same_site.as_str()
+            ));
+        }
+    }
+}
+
 impl Websites {
+    pub(super) fn read(read: &mut Reader<'_>, api: &Origin) -> Self {
+        let origins = read.required("WEBSITE_DOMAIN", |text| {
+            text.split(',')
+                .map(|origin| Origin::parse(origin.trim()))
+                .collect::<Result<Vec<_>, _>>()
+        });
+        let same_site = read.optional("COOKIE_SAME_SITE", SameSite::parse);
+        let anti_csrf = read.optional("ANTI_CSRF", AntiCsrf::parse);
+        // A placeholder that is never seen: without both nothing starts.
+        let Some(origins) = origins.filter(|_| !api.host().is_empty()) else {
+            return Self::default();
+        };
+        Self::new(api, origins, same_site, anti_csrf).unwrap_or_else(|problem| {
+            read.problem(problem);
+            Self::default()
+        })
+    }
+
+    pub(super) fn check(&self, config: &SessionConfig, read: &mut Reader<'_>) {
+        self.listed.iter().for_each(|website| website.check(config, read));
+    }
+
     /// Decides for each website what is not set for all.
     ///
     /// # Errors
     ///
     /// A sentence that says which site is not known.
-    pub(super) fn new(
+    fn new(
         api: &Origin,
         origins: Vec<Origin>,
         same_site: Option<SameSite>,
@@ -75,5 +157,37 @@ impl Websites {
     /// All of them, the first one first.
     pub fn iter(&self) -> impl Iterator<Item = &Website> {
         self.listed.iter()
+    }
+}
+
+impl SameSite {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.trim().to_lowercase().as_str() {
+            "strict" => Ok(Self::Strict),
+            "lax" => Ok(Self::Lax),
+            "none" => Ok(Self::None),
+            _ => Err("use strict, lax or none".to_owned()),
+        }
+    }
+
+    /// The attribute's spelling.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "Strict",
+            Self::Lax => "Lax",
+            Self::None => "None",
+        }
+    }
+}
+
+impl AntiCsrf {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "NONE" => Ok(Self::None),
+            "VIA_CUSTOM_HEADER" => Ok(Self::ViaCustomHeader),
+            "VIA_TOKEN" => Ok(Self::ViaToken),
+            _ => Err("use NONE, VIA_CUSTOM_HEADER or VIA_TOKEN".to_owned()),
+        }
     }
 }

@@ -35,7 +35,7 @@ where
 {
     let config = sessions.config();
     let headers = request.headers();
-    let method = match config.transfer_method {
+    let method = match config.transfer.method {
         AllowedMethod::Any => auth_mode(headers).unwrap_or(TransferMethod::Header),
         AllowedMethod::Cookie => TransferMethod::Cookie,
         AllowedMethod::Header => TransferMethod::Header,

@@ -36,12 +36,12 @@ pub async fn jwks<S: PublicKeyReader>(sessions: &Sessions<S>, now: Timestamp) ->
 #[must_use]
 pub fn discovery<S>(sessions: &Sessions<S>) -> Response {
     let config = sessions.config();
-    let issuer = config.issuer();
+    let issuer = config.api.issuer();
     public(&json!({
         "issuer": issuer,
         "jwks_uri": format!("{issuer}/jwt/jwks.json"),
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": [config.signing_algorithm.name()],
+        "id_token_signing_alg_values_supported": [config.keys.algorithm.name()],
         "response_types_supported": ["id_token"],
     }))
 }

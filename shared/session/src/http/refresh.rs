@@ -78,7 +78,7 @@ pub(super) async fn exchange<S: SessionRefresher + PrivateKeyReader>(
     out: &mut TokenHeaders<'_>,
 ) -> Exchanged {
     let config = sessions.config();
-    let allowed = config.transfer_method;
+    let allowed = config.transfer.method;
     let has_duplicates = allowed != AllowedMethod::Header && clear_duplicates(cookies, out)?;
 
     // A bearer value of another form is some other system's and does not shadow the cookie.

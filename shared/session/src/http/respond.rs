@@ -53,7 +53,7 @@ pub fn is_endpoint<B>(
     };
     let requested = request.uri().path();
     let requested = requested.strip_suffix('/').unwrap_or(requested);
-    let rest = requested.strip_prefix(config.base_path.as_str());
+    let rest = requested.strip_prefix(config.api.base_path.as_str());
     let between = rest.and_then(|rest| rest.strip_suffix(path));
     request.method().as_str().eq_ignore_ascii_case(method.as_str())
         && between.is_some_and(|between| between.is_empty() || is_tenant(between))
@@ -67,25 +67,25 @@ pub trait ErrorHandlers: Send + Sync {
     /// There is no session: no token, or one whose session is over for certain.
     fn unauthorised(&self, config: &SessionConfig, error: &SessionError) -> Response {
         let _ = error;
-        message(config.session_expired_status, "unauthorised")
+        message(config.statuses.session_expired, "unauthorised")
     }
 
     /// The access token does not hold; the client refreshes and tries again.
     fn try_refresh(&self, config: &SessionConfig, cause: &TryRefresh) -> Response {
         let _ = cause;
-        message(config.session_expired_status, "try refresh token")
+        message(config.statuses.session_expired, "try refresh token")
     }
 
     /// A refresh token was used by two parties; the session was ended in the write that noticed.
     fn theft(&self, config: &SessionConfig, reuse: &Reuse) -> Response {
         let _ = reuse;
-        message(config.session_expired_status, "token theft detected")
+        message(config.statuses.session_expired, "token theft detected")
     }
 
     /// The session does not meet what the route demands.
     fn invalid_claims(&self, config: &SessionConfig, failures: &[InvalidClaim]) -> Response {
         let body = InvalidClaimsBody { message: "invalid claim", failures };
-        json(config.invalid_claim_status, &body)
+        json(config.statuses.invalid_claim, &body)
     }
 
     /// Older cookies of the same names were cleared and nothing else was done.

@@ -79,7 +79,7 @@ impl<'a> TokenHeaders<'a> {
         match method {
             TransferMethod::Cookie => {
                 self.set_cookie(ACCESS_COOKIE, access, now.plus(ACCESS_COOKIE_TTL));
-                if self.config.expose_access_token {
+                if self.config.transfer.expose_access_token {
                     self.set(ACCESS_HEADER, access);
                 }
             }
@@ -187,7 +187,7 @@ impl<'a> TokenHeaders<'a> {
         place: CookiePlace,
     ) {
         let cookies = &self.config.cookies;
-        let refresh_path = self.config.refresh_path();
+        let refresh_path = self.config.api.refresh_path();
         let path = if name == REFRESH_COOKIE { &refresh_path } else { &cookies.access_token_path };
         let expires = httpdate::fmt_http_date(
             SystemTime::UNIX_EPOCH + Duration::from_secs(expires_at.as_secs()),

@@ -70,11 +70,11 @@ pub(super) async fn presented<'r, S: PublicKeyReader, B: Sync>(
         return Err(SessionError::TryRefresh(TryRefresh::LegacyCookie));
     }
 
-    let from_header = match config.transfer_method {
+    let from_header = match config.transfer.method {
         AllowedMethod::Any | AllowedMethod::Header => bearer(headers).map(Cow::Borrowed),
         AllowedMethod::Cookie => None,
     };
-    let from_cookie = match config.transfer_method {
+    let from_cookie = match config.transfer.method {
         AllowedMethod::Any | AllowedMethod::Cookie => cookies.first(ACCESS_COOKIE),
         AllowedMethod::Header => None,
     };

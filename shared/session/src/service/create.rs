@@ -50,7 +50,7 @@ where
         }
         let mut payload = new.access_token_payload;
         payload.retain(|name, _| !RESERVED_CLAIMS.contains(&name.as_str()));
-        payload.insert("iss".to_owned(), self.config.issuer().into());
+        payload.insert("iss".to_owned(), self.config.api.issuer().into());
         payload.extend(new.authentication.map(Authentication::into_claims).unwrap_or_default());
         let mut subject = ClaimSubject {
             recipe_user_id: new.recipe_user_id.unwrap_or_else(|| user_id.clone()),
@@ -67,8 +67,8 @@ where
             tenant_id,
             created_at: now,
             refresh: RefreshState::new(
-                now.plus(self.config.refresh_token_ttl),
-                self.config.absolute_ttl.map(|ttl| now.plus(ttl)),
+                now.plus(self.config.lifetimes.refresh_token),
+                self.config.lifetimes.absolute.map(|ttl| now.plus(ttl)),
             ),
             access_token_payload: limits::claims(payload)?,
             payload_size: PayloadSize::default(),
@@ -77,7 +77,7 @@ where
             revocation: None,
         };
         let bytes = longest_front_json(&session);
-        limits::check_front_json(bytes, limits::front_json_limit(&self.config))?;
+        limits::check_front_json(bytes, self.config.transfer.front_json_limit())?;
         session.payload_size.bound = Some(bytes as u64);
         let keys = self.ensure_keys(now, rng).await?;
         let issued = self.issue(&keys, &session, session.refresh.current, with_anti_csrf, now)?;

@@ -45,7 +45,7 @@ impl<S: PrivateKeyReader> Sessions<S> {
                 "the claim {name} would make the JWT a session token"
             )));
         }
-        payload.entry("iss").or_insert_with(|| self.config.issuer().into());
+        payload.entry("iss").or_insert_with(|| self.config.api.issuer().into());
         payload.insert("iat".to_owned(), now.as_secs().into());
         payload.insert("exp".to_owned(), now.plus(validity).as_secs().into());
         let keys = self.minting_keys(&[], now).await?;

@@ -1,26 +1,13 @@
 //! How much an application may keep with a session, checked when it is written.
 //!
 //! Whatever was recorded can be refreshed and read for as long as the session lives: nothing that
-//! browsers, gateways or the table would refuse later gets in. Three limits meet here: what one cookie
-//! holds, what the headers of one request hold, and what one item holds.
+//! browsers, gateways or the table would refuse later gets in. What cookies and headers hold is known to
+//! [`crate::config::Transfer`].
 
 use serde_json::{Map, Number, Value};
 
-use crate::config::{AllowedMethod, SessionConfig};
 use crate::error::SessionError;
 use crate::token::access::RESERVED_CLAIMS;
-use crate::token::key::SigningAlgorithm;
-use crate::token::refresh::TEXT_LEN as REFRESH_LEN;
-use crate::token::size::{access_len, front_len};
-
-/// Longest cookie that browsers keep, name, equals sign and value, in bytes (RFC 6265 §6.1).
-pub const MAX_COOKIE_LEN: usize = 4096;
-
-/// Longest request line and headers that API Gateway takes, in bytes.
-pub const MAX_HEADERS_LEN: usize = 10_240;
-
-/// What is left of them for the request line and for headers that are not ours, in bytes.
-pub const OTHER_HEADERS_LEN: usize = 1_500;
 
 /// Largest session data, in bytes as `DynamoDB` counts: an item has 400 KB (409,600 bytes), of which
 /// everything else needs at most 16 KiB.
@@ -31,61 +18,6 @@ pub const MAX_MERGED_CLAIMS: usize = 100;
 
 /// Levels of `DynamoDB`'s documents, the attribute and the innermost value included.
 const MAX_LEVELS: usize = 32;
-
-/// The bytes that the front token's JSON may have, so that every cookie and every request fits.
-#[must_use]
-pub fn front_json_limit(config: &SessionConfig) -> usize {
-    // Everything grows with the JSON, so halving finds the border.
-    let (mut fitting, mut too_long) = (0, MAX_COOKIE_LEN);
-    while too_long - fitting > 1 {
-        let middle = usize::midpoint(fitting, too_long);
-        if fits(config, middle) {
-            fitting = middle;
-        } else {
-            too_long = middle;
-        }
-    }
-    fitting
-}
-
-fn fits(config: &SessionConfig, front_json: usize) -> bool {
-    // The longer of the two signatures, whatever is set: after a change of the setting the keys of before
-    // sign on for hours.
-    let access = access_len(front_json, SigningAlgorithm::Rs256);
-    let front = front_len(front_json);
-    // The front ends keep both of them as cookies of their own, too.
-    let longest_cookie = ("st-access-token=".len() + access).max("sFrontToken=".len() + front);
-    longest_cookie <= MAX_COOKIE_LEN
-        && longest_request(config, access, front) <= MAX_HEADERS_LEN - OTHER_HEADERS_LEN
-}
-
-/// Our share of the largest request that a client sends, in bytes.
-///
-/// With API and website on one domain the cookies of both travel. A client has tokens of one method
-/// only: sign-in and refresh clear those of the other.
-fn longest_request(config: &SessionConfig, access: usize, front: usize) -> usize {
-    let cookie = |name: &str, value: usize| name.len() + "=; ".len() + value;
-    let uuid = 36;
-    let either = "cookie: \r\n".len()
-        + cookie("sFrontToken", front)
-        + cookie("st-last-access-token-update", "1700000000000".len());
-    let by_cookie = cookie("sAccessToken", access)
-        + cookie("sRefreshToken", REFRESH_LEN)
-        + cookie("sAntiCsrf", uuid)
-        + "anti-csrf: \r\n".len()
-        + uuid
-        + if config.expose_access_token { cookie("st-access-token", access) } else { 0 };
-    let by_header = "authorization: Bearer \r\n".len()
-        + access
-        + cookie("st-access-token", access)
-        + cookie("st-refresh-token", REFRESH_LEN);
-    either
-        + match config.transfer_method {
-            AllowedMethod::Any => by_cookie.max(by_header),
-            AllowedMethod::Cookie => by_cookie,
-            AllowedMethod::Header => by_header,
-        }
-}
 
 /// Refuses claims whose front token's JSON has so many bytes and may have fewer.
 pub(super) fn check_front_json(bytes: usize, limit: usize) -> Result<(), SessionError> {

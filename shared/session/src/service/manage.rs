@@ -104,7 +104,7 @@ impl<S: SessionLister + SessionRevoker> Sessions<S> {
         which: SessionsOf<'_>,
         now: Timestamp,
     ) -> Result<(), SessionError> {
-        let Some(limit) = self.config.session_limit else {
+        let Some(limit) = self.config.lifetimes.sessions_per_user else {
             return Ok(());
         };
         let handles = self.handles_of(which, now).await?;
@@ -249,7 +249,7 @@ impl<S: SessionUpdater> Sessions<S> {
         now: Timestamp,
     ) -> Result<Option<Session>, SessionError> {
         let patch = limits::patch(patch)?;
-        let limit = limits::front_json_limit(&self.config);
+        let limit = self.config.transfer.front_json_limit();
         let added = limits::added_by(&patch);
         // Whatever is there, the patch alone must fit.
         limits::check_front_json(added, limit)?;

@@ -65,7 +65,7 @@ pub struct IssuedTokens {
 impl<S> Sessions<S> {
     /// A service with these settings over that store; loads nothing yet.
     pub fn new(config: SessionConfig, store: S) -> Self {
-        let keys = KeyRing::new(config.pinned_keys.as_ref().map(PinnedKeys::parsed));
+        let keys = KeyRing::new(config.keys.pinned.as_ref().map(PinnedKeys::parsed));
         Self {
             config,
             store,
@@ -111,9 +111,9 @@ impl<S> Sessions<S> {
         let refresh_expires_at = session.refresh.ends_at();
         // To the end of the session's last second, so that the refresh that follows is a clear "over".
         let left = now.until(refresh_expires_at) + Duration::from_millis(999);
-        let ttl = jittered(self.config.access_token_ttl, &hash).min(left);
+        let ttl = jittered(self.config.lifetimes.access_token, &hash).min(left);
         let access = input
-            .sign(keys.signing(self.config.use_dynamic_signing_key, now)?, now, ttl)
+            .sign(keys.signing(self.config.keys.use_dynamic, now)?, now, ttl)
             .map_err(|error| SessionError::Internal(Box::new(error)))?;
         let front = front_token(&session.user_id, access.expires_at, &access.payload);
         Ok(IssuedTokens { handle, access, refresh, refresh_expires_at, front, anti_csrf })

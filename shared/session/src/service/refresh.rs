@@ -158,7 +158,7 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
         used_by: &DeviceContext,
         now: Timestamp,
     ) -> Result<(Session, RefreshOutcome), SessionError> {
-        let expires_at = now.plus(self.config.refresh_token_ttl);
+        let expires_at = now.plus(self.config.lifetimes.refresh_token);
         let rotation = Rotation {
             handle: &claims.handle,
             presented: claims.generation,

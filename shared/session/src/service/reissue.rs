@@ -34,7 +34,7 @@ impl<S: PrivateKeyReader> Sessions<S> {
         let keys = self.minting_keys(&[], now).await?;
         let (hash, anti_csrf) = (&claims.refresh_token_hash, claims.anti_csrf_token.as_deref());
         let input = AccessTokenInput::of(session, hash, anti_csrf);
-        let key = keys.signing(self.config.use_dynamic_signing_key, now)?;
+        let key = keys.signing(self.config.keys.use_dynamic, now)?;
         let access = input
             .sign_until(key, now, claims.expires_at)
             .map_err(|error| SessionError::Internal(Box::new(error)))?;

@@ -192,7 +192,7 @@ impl<S: PrivateKeyReader + KeyRotator> Sessions<S> {
             KeyCommand::Advance | KeyCommand::Rotate(_) | KeyCommand::RevokeMaster(_) => None,
         };
         let newest = line().find(|key| key.life.signs_until.is_none());
-        let is_outdated = newest.is_some_and(|key| key.algorithm != self.config.signing_algorithm);
+        let is_outdated = newest.is_some_and(|key| key.algorithm != self.config.keys.algorithm);
         let demand = match revoked {
             Some(position) => Demand::Revocation(position),
             None if is_outdated || *command == KeyCommand::Rotate(kind) => Demand::Successor,
@@ -201,8 +201,8 @@ impl<S: PrivateKeyReader + KeyRotator> Sessions<S> {
         let line = keys.signing.iter_mut().filter(|key| key.key_id.is_dynamic() == is_dynamic);
         let mut line: Vec<_> = line.map(|key| &mut key.life).collect();
         let policy = RotationPolicy {
-            interval: is_dynamic.then_some(self.config.signing_key_rotation),
-            token_ttl: self.config.access_token_ttl,
+            interval: is_dynamic.then_some(self.config.keys.signing_rotation),
+            token_ttl: self.config.lifetimes.access_token,
             revoked_acceptance: REVOKED_ACCEPTANCE,
         };
         policy.advance(&mut line, demand, now)
@@ -225,8 +225,8 @@ impl<S: PrivateKeyReader + KeyRotator> Sessions<S> {
             | KeyCommand::Revoke(_) => Demand::Nothing,
         };
         let policy = RotationPolicy {
-            interval: Some(self.config.master_key_rotation),
-            token_ttl: self.config.refresh_token_ttl,
+            interval: Some(self.config.keys.master_rotation),
+            token_ttl: self.config.lifetimes.refresh_token,
             // No longer than it mints: accepting it further would carry sessions over to the new key,
             // and with them whoever forged their tokens.
             revoked_acceptance: URGENT_LEAD,
@@ -253,7 +253,7 @@ impl<S: PrivateKeyReader + KeyRotator> Sessions<S> {
             Some(KeyId::new(format!("s-{:032x}", u128::from_be_bytes(random))))
         };
         let id = id.ok_or_else(|| SessionError::Internal("no key id is free".into()))?;
-        let algorithm = self.config.signing_algorithm;
+        let algorithm = self.config.keys.algorithm;
         Ok(StoredSigningKey::new(id, algorithm, life, &algorithm.generate_pkcs8()?))
     }
 }

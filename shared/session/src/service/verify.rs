@@ -39,7 +39,7 @@ impl<S: PublicKeyReader> Sessions<S> {
         let kid = token.unverified_key_id().as_str();
         let keys = self.keys.verifying(&self.store, Some(kid), now).await?;
         let keys = keys.ok_or(TokenError::UnknownKey)?;
-        Ok(token.verify(&keys, now, self.config.use_dynamic_signing_key)?)
+        Ok(token.verify(&keys, now, self.config.keys.use_dynamic)?)
     }
 
     /// The claims of an access token that was handed over as text, without a request: for sockets and
