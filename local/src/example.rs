@@ -12,7 +12,7 @@ use lambda_http::{Body, Request, RequestExt as _, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use session::http::{create, error_response, json};
-use session::model::{Authentication, Clock, DeviceContext, NewSession, claims};
+use session::model::{Authentication, Clock, Device, NewSession, claims};
 use session::store::{KeyRotator, PrivateKeyReader, SessionCreator, SessionLister, SessionRevoker};
 use session::{SessionConfig, Sessions};
 
@@ -48,10 +48,12 @@ where
     let roles = claims::stored(json!(["member"]), now);
     new.access_token_payload.insert("st-role".to_owned(), roles);
     new.authentication = Some(Authentication { at: now, methods: vec!["pwd".to_owned()] });
-    let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-    let used_by = DeviceContext::new(sign_in.agent.as_deref().or(agent), None);
+    let device = match &sign_in.agent {
+        Some(agent) => Device::new(Some(agent), None),
+        None => Device::of(request.headers(), None),
+    };
     let mut rng = bootstrap::system_rng();
-    match create(sessions, &request, new, used_by, now, &mut rng).await {
+    match create(sessions, &request, new, device, now, &mut rng).await {
         Ok(tokens) => {
             let mut response = json(StatusCode::OK, &json!({ "status": "OK" }));
             tokens.apply(response.headers_mut());

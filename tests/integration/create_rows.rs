@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use serde_json::{Map, Value as Json, json};
 use session::Sessions;
 use session::http::{create, is_endpoint};
-use session::model::{Clock as _, DeviceContext, NewSession};
+use session::model::{Clock as _, Device, NewSession};
 use testkit::Harness;
 use testkit::harness::{Tokens, text};
 
@@ -202,7 +202,7 @@ async fn created(claims: &Json, mut answer: HeaderMap) -> HeaderMap {
     let sessions = Sessions::new(stack.config.clone(), stack.store.clone());
     let mut new = NewSession::for_user("user-1");
     new.access_token_payload = claims.as_object().cloned().unwrap_or_else(Map::new);
-    let device = DeviceContext::default();
+    let device = Device::default();
     let mut rng = StdRng::seed_from_u64(1);
     let request = Request::new(());
     let now = stack.clock.now();

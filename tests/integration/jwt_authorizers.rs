@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use serde_json::{Value, json};
 use session::Sessions;
-use session::model::{DeviceContext, NewSession};
+use session::model::{Device, NewSession};
 use testkit::Harness;
 use testkit::clock::START;
 use testkit::harness::Tokens;
@@ -56,7 +56,7 @@ async fn a_session_with_an_audience_passes_and_still_does_after_a_refresh() {
     let sessions = Sessions::new(stack.config.clone(), stack.store.clone());
     let mut new = NewSession::for_user("user-1");
     new.access_token_payload.insert("aud".to_owned(), json!(["orders", "payments"]));
-    let (device, rng) = (DeviceContext::default(), &mut bootstrap::system_rng());
+    let (device, rng) = (Device::default(), &mut bootstrap::system_rng());
     let created = sessions.create(new, device, false, START, rng).await.unwrap();
     let cookie = format!("sRefreshToken={}", created.refresh.expose());
     let refreshed = Tokens::of(&stack.refresh(&[("cookie", &cookie)]).await);

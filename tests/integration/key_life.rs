@@ -10,7 +10,7 @@ use local::dynamodb::{client, create_tables, store};
 use serde_json::{Value, json};
 use session::http::{Response, jwks};
 use session::model::keys::{LEAD, MAX_AGE, REVOKED_ACCEPTANCE, URGENT_LEAD};
-use session::model::{Clock as _, DeviceContext, KeyId, KeyState, NewSession, Timestamp};
+use session::model::{Clock as _, Device, KeyId, KeyState, NewSession, Timestamp};
 use session::service::{IssuedTokens, KeyCommand, KeyKind, KeyReport};
 use session::store::DynamoDb;
 use session::token::{UnverifiedAccessToken, UnverifiedRefreshToken};
@@ -46,13 +46,13 @@ async fn rotate(wire: &Wire, command: &KeyCommand, now: Timestamp) -> KeyReport 
 
 async fn sign_in(process: &Process, now: Timestamp) -> IssuedTokens {
     let (new, rng) = (NewSession::for_user("user-1"), &mut bootstrap::system_rng());
-    process.create(new, DeviceContext::default(), false, now, rng).await.unwrap()
+    process.create(new, Device::default(), false, now, rng).await.unwrap()
 }
 
 async fn refresh(process: &Process, token: &str, now: Timestamp) -> Response {
     let request = Request::post("/").header(header::COOKIE, format!("sRefreshToken={token}"));
     let request = request.body(()).unwrap();
-    session::http::refresh(process, &request, &DeviceContext::default(), now).await.0
+    session::http::refresh(process, &request, &Device::default(), now).await.0
 }
 
 /// The refresh token of an answer that must be one.

@@ -8,7 +8,7 @@ use http::Method;
 use local::dynamodb::{client, create_tables, store};
 use serde_json::Value;
 use session::Sessions;
-use session::model::{DeviceContext, NewSession};
+use session::model::{Device, NewSession};
 use session::store::{KeysFound, PrivateKeyReader as _, PublicKeyReader as _};
 use session::token::UnverifiedAccessToken;
 use testkit::clock::START;
@@ -45,7 +45,7 @@ async fn racing_first_sign_ins_make_one_key_set() {
 #[tokio::test]
 async fn es256_signs_and_verifies_by_setting() {
     let sessions = fresh(&Wire::new(), &[("SIGNING_ALGORITHM", "ES256")]).await;
-    let (new, device) = (NewSession::for_user("user-1"), DeviceContext::default());
+    let (new, device) = (NewSession::for_user("user-1"), Device::default());
     let rng = &mut bootstrap::system_rng();
     let tokens = sessions.create(new, device, false, START, rng).await.unwrap();
     let token = UnverifiedAccessToken::parse(&tokens.access.token).unwrap();
@@ -90,7 +90,7 @@ async fn a_bound_key_is_carried_into_every_access_token() {
     let mut new = NewSession::for_user("user-1");
     let confirmation = serde_json::json!({ "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" });
     new.access_token_payload.insert("cnf".to_owned(), confirmation.clone());
-    let (device, rng) = (DeviceContext::default(), &mut bootstrap::system_rng());
+    let (device, rng) = (Device::default(), &mut bootstrap::system_rng());
     let tokens = sessions.create(new, device, false, START, rng).await.unwrap();
     let cookie = format!("sRefreshToken={}", tokens.refresh.expose());
     let refreshed = testkit::harness::Tokens::of(&harness.refresh(&[("cookie", &cookie)]).await);

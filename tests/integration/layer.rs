@@ -10,8 +10,7 @@ use session::config::SessionConfig;
 use session::error::TryRefresh;
 use session::http::{ErrorHandlers, RouteOptions, VerifySession, json as json_response};
 use session::model::{
-    Authentication, ClaimValidator, Clock as _, DeviceContext, InvalidClaim, NewSession,
-    PrimitiveClaim,
+    Authentication, ClaimValidator, Clock as _, Device, InvalidClaim, NewSession, PrimitiveClaim,
 };
 use session::service::{BoxError, DatabaseCheck, FetchedClaim, IssuedTokens};
 use session::{SessionError, Sessions};
@@ -235,7 +234,7 @@ async fn a_handler_may_sign_somebody_else_in() {
         async move {
             own.unwrap().set_claim_value("impersonates", json!("user-2")).await?;
             let request = http::Request::post("/").header("st-auth-mode", "cookie").body(())?;
-            let (new, device) = (NewSession::for_user("user-2"), DeviceContext::default());
+            let (new, device) = (NewSession::for_user("user-2"), Device::default());
             let rng = &mut bootstrap::system_rng();
             let issued =
                 session::http::create(&sessions, &request, new, device, START, rng).await?;
@@ -354,7 +353,7 @@ async fn a_route_may_replace_the_validators_of_the_service() {
     assert_eq!(status(RouteOptions::default().validators(|_, _| vec![])).await, 200);
     let of_the_user = RouteOptions::default().validators(|globals, token| {
         assert_eq!(globals.len(), 1);
-        if token.claims.user_id.as_str() == "user-1" { vec![] } else { globals.to_vec() }
+        if token.claims.subject.user_id.as_str() == "user-1" { vec![] } else { globals.to_vec() }
     });
     assert_eq!(status(of_the_user.clone()).await, 200);
     let also = of_the_user.require(ClaimValidator::custom("also", |_, _| Err(None)));
@@ -366,7 +365,7 @@ async fn a_claim_is_fetched_at_sign_in_and_again_when_it_is_too_old() {
     let stack = Harness::new(&[]).await;
     let fetches = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&fetches);
-    let claim = FetchedClaim::new("n", move |subject| {
+    let claim = FetchedClaim::new("n", move |subject, _| {
         let n = counted.fetch_add(1, Ordering::SeqCst);
         async move {
             assert_eq!(
@@ -410,7 +409,7 @@ async fn a_claim_is_fetched_at_sign_in_and_again_when_it_is_too_old() {
 #[tokio::test]
 async fn a_claim_that_cannot_be_fetched_is_a_fault() {
     let (stack, tokens) = signed_in().await;
-    let broken = FetchedClaim::new("c", async |_| Err::<_, BoxError>("no directory".into()));
+    let broken = FetchedClaim::new("c", async |_, _| Err::<_, BoxError>("no directory".into()));
     let sessions =
         sessions(&stack).with_claim(broken).with_validator(PrimitiveClaim::new("c").has_value(1));
     let layer = layer_over(&stack, sessions);
@@ -470,8 +469,8 @@ async fn a_sensitive_route_asks_for_a_recent_authentication_by_a_strong_method()
 #[tokio::test]
 async fn tenants_of_one_user_are_told_apart() {
     let (stack, service) = service(&[]).await;
-    let tenant_id = session::model::TenantId::new("t1");
-    let new = NewSession { tenant_id, ..NewSession::for_user("user-1") };
+    let mut new = NewSession::for_user("user-1");
+    new.subject.tenant_id = session::model::TenantId::new("t1");
     let issued = create(&service, new, START).await;
     let bearer = format!("Bearer {}", issued.access.token);
     let seen = async |session: Option<Session>| {
@@ -480,7 +479,7 @@ async fn tenants_of_one_user_are_told_apart() {
     };
     let answer = get(&stack, &layer(&stack), &[("authorization", &bearer)], seen).await;
     assert_eq!(answer.body, "t1");
-    let device = DeviceContext::default();
+    let device = Device::default();
     let request = http::Request::post("/auth/t1/session/refresh")
         .header("authorization", format!("Bearer {}", issued.refresh.expose()))
         .body(())

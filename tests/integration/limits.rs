@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use session::SessionError;
 use session::config::{MAX_COOKIE_LEN, MAX_HEADERS_LEN, OTHER_HEADERS_LEN};
-use session::model::{DeviceContext, NewSession, SessionHandle};
+use session::model::{Device, NewSession, SessionHandle};
 use session::service::limits::{MAX_MERGED_CLAIMS, MAX_SESSION_DATA_LEN};
 use session::service::{AntiCsrfProof, IssuedTokens};
 use session::store::SessionReader as _;
@@ -30,7 +30,7 @@ fn with_claim(bytes: usize) -> NewSession {
 
 async fn try_create(sessions: &Service, new: NewSession) -> Result<IssuedTokens, SessionError> {
     let rng = &mut bootstrap::system_rng();
-    sessions.create(new, DeviceContext::default(), true, START, rng).await
+    sessions.create(new, Device::default(), true, START, rng).await
 }
 
 /// The bytes that a claim `x` may have at creation, from what a session without it takes.
@@ -78,8 +78,7 @@ fn assert_fits(settings: &[(&str, &str)], tokens: &IssuedTokens) {
 
 async fn refreshed(sessions: &Service, tokens: &IssuedTokens) -> IssuedTokens {
     let presented = UnverifiedRefreshToken::parse(tokens.refresh.expose()).unwrap();
-    let (proof, device) =
-        (AntiCsrfProof::Token(tokens.anti_csrf.as_deref()), DeviceContext::default());
+    let (proof, device) = (AntiCsrfProof::Token(tokens.anti_csrf.as_deref()), Device::default());
     sessions.refresh(&presented, proof, &device, after(5)).await.unwrap().tokens
 }
 
@@ -113,7 +112,7 @@ async fn the_largest_claims_fit_by_merging_and_one_byte_more_is_refused() {
         let (harness, sessions) = service(settings).await;
         let room = room(&harness, &sessions).await;
         let rng = &mut bootstrap::system_rng();
-        let (new, device) = (NewSession::for_user("user-1"), DeviceContext::default());
+        let (new, device) = (NewSession::for_user("user-1"), Device::default());
         let tokens = sessions.create(new, device, true, START, rng).await.unwrap();
         let merge = async |claims: Value| {
             sessions.merge_into_access_token_payload(&tokens.handle, map(claims), START).await

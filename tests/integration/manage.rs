@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Request;
 use serde_json::{Map, Value, json};
 use session::model::{
-    Clock as _, DeviceContext, NewSession, SessionHandle, SessionsOf, TenantId, Timestamp, UserId,
+    Clock as _, Device, NewSession, SessionHandle, SessionsOf, TenantId, Timestamp, UserId,
 };
 use session::service::{AntiCsrfProof, IssuedTokens};
 use session::store::{DynamoDb, SessionReader as _};
@@ -26,7 +26,7 @@ pub(crate) async fn service(settings: &[(&str, &str)]) -> (Harness, Service) {
 
 pub(crate) async fn create(sessions: &Service, new: NewSession, now: Timestamp) -> IssuedTokens {
     let rng = &mut bootstrap::system_rng();
-    sessions.create(new, DeviceContext::default(), false, now, rng).await.unwrap()
+    sessions.create(new, Device::default(), false, now, rng).await.unwrap()
 }
 
 pub(crate) async fn sign_in(sessions: &Service, user: &str) -> SessionHandle {
@@ -44,16 +44,16 @@ pub(crate) fn after(seconds: u64) -> Timestamp {
 
 async fn refresh(sessions: &Service, tokens: &IssuedTokens, agent: &str, now: Timestamp) {
     let presented = UnverifiedRefreshToken::parse(tokens.refresh.expose()).unwrap();
-    let used_by = DeviceContext::new(Some(agent), Some("192.0.2.7"));
-    sessions.refresh(&presented, AntiCsrfProof::NotUsed, &used_by, now).await.unwrap();
+    let device = Device::new(Some(agent), Some("192.0.2.7"));
+    sessions.refresh(&presented, AntiCsrfProof::NotUsed, &device, now).await.unwrap();
 }
 
 /// One user in two tenants.
 async fn in_two_tenants(sessions: &Service) -> [SessionHandle; 3] {
     let mut handles = Vec::new();
     for tenant in ["public", "public", "t1"] {
-        let tenant_id = TenantId::new(tenant);
-        let new = NewSession { tenant_id, ..NewSession::for_user("user-1") };
+        let mut new = NewSession::for_user("user-1");
+        new.subject.tenant_id = TenantId::new(tenant);
         handles.push(create(sessions, new, START).await.handle);
     }
     handles.try_into().unwrap()
@@ -120,7 +120,7 @@ async fn a_tombstone_is_neither_listed_nor_changed() {
     let tokens = create(&sessions, NewSession::for_user("user-1"), START).await;
     refresh(&sessions, &tokens, "owner", after(1)).await;
     let presented = UnverifiedRefreshToken::parse(tokens.refresh.expose()).unwrap();
-    let thief = DeviceContext::default();
+    let thief = Device::default();
     let reuse = sessions.refresh(&presented, AntiCsrfProof::NotUsed, &thief, after(2)).await;
     assert!(matches!(reuse, Err(SessionError::Reuse(_))));
     let patch = map(json!({ "a": 1 }));
@@ -265,7 +265,7 @@ async fn an_administrator_can_be_signed_in_as_somebody_else() {
         .unwrap();
     let mut new = NewSession::for_user("user-2");
     new.access_token_payload.insert("impersonatedBy".to_owned(), "user-1".into());
-    let (device, now) = (DeviceContext::default(), harness.clock.now());
+    let (device, now) = (Device::default(), harness.clock.now());
     let rng = &mut bootstrap::system_rng();
     let tokens = session::http::create(&sessions, &request, new, device, now, rng).await.unwrap();
     let mut headers = http::HeaderMap::new();

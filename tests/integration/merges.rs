@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Map, Value, json};
 use session::SessionError;
-use session::model::{DeviceContext, NewSession, PayloadSize, Session, SessionHandle};
+use session::model::{Device, NewSession, PayloadSize, Session, SessionHandle};
 use session::service::{AntiCsrfProof, IssuedTokens};
 use session::store::{
     PayloadMerge, PayloadRoom, SessionCreator as _, SessionReader as _, SessionUpdater as _,
@@ -66,7 +66,7 @@ async fn the_next_refresh_brings_the_claims() {
 
 async fn refresh(sessions: &Service, tokens: &IssuedTokens) -> Result<IssuedTokens, SessionError> {
     let presented = UnverifiedRefreshToken::parse(tokens.refresh.expose()).unwrap();
-    let device = DeviceContext::default();
+    let device = Device::default();
     let refreshed = sessions.refresh(&presented, AntiCsrfProof::NotUsed, &device, after(1)).await;
     refreshed.map(|refreshed| refreshed.tokens)
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use serde_json::{Map, Value, json};
 use session::model::{
-    DeviceContext, PayloadSize, RefreshState, Session, SessionHandle, TenantId, Timestamp, UserId,
+    Device, PayloadSize, RefreshState, Session, SessionHandle, Subject, Timestamp, UserId,
 };
 use session::store::{SessionCreator as _, SessionReader as _};
 use session::token::access::RESERVED_CLAIMS;
@@ -41,18 +41,16 @@ fn claims() -> impl Strategy<Value = Map<String, Value>> {
 }
 
 fn session(custom: Map<String, Value>) -> Session {
-    let user_id = UserId::new("user-1");
+    let subject = Subject::user("user-1");
     Session {
-        handle: SessionHandle::random("public", &user_id, &mut rand::rng()),
-        recipe_user_id: user_id.clone(),
-        user_id,
-        tenant_id: TenantId::public(),
+        handle: SessionHandle::random("public", &subject.user_id, &mut rand::rng()),
+        subject,
         created_at: START,
         refresh: RefreshState::new(START.plus(Duration::from_hours(1)), None),
         access_token_payload: custom.clone(),
         payload_size: PayloadSize::default(),
         session_data: custom,
-        last_used_by: DeviceContext::new(Some("agent"), None),
+        last_used_by: Device::new(Some("agent"), None),
         revocation: None,
     }
 }
@@ -73,7 +71,7 @@ proptest! {
         let parsed = UnverifiedAccessToken::parse(&token).unwrap();
         let verified = parsed.verify(&published(), START, true).unwrap();
         prop_assert_eq!(verified.handle(), Some(session.handle));
-        prop_assert_eq!(&verified.claims.user_id, &session.user_id);
+        prop_assert_eq!(&verified.claims.subject, &session.subject);
         for (name, value) in &session.access_token_payload {
             prop_assert_eq!(verified.payload.get(name), Some(value));
         }

@@ -1,6 +1,6 @@
 //! What is kept of a reuse.
 
-use session::model::{DeviceContext, Revocation};
+use session::model::{Device, Revocation};
 use session::store::SessionReader as _;
 use session::token::UnverifiedRefreshToken;
 use testkit::harness::Tokens;
@@ -25,7 +25,7 @@ async fn the_tombstone_names_both_parties_and_the_generation() {
     let token = UnverifiedRefreshToken::parse(&stolen.refresh).unwrap();
     let handle = token.verify(&keys::master()).unwrap().handle;
     let tombstone = harness.store.session(&handle).await.unwrap().unwrap();
-    let presented_by = DeviceContext::new(Some("thief"), Some("127.0.0.1"));
+    let presented_by = Device::new(Some("thief"), Some("127.0.0.1"));
     assert_eq!(tombstone.revocation, Some(Revocation::Reuse { presented: 1, presented_by }));
     assert_eq!(tombstone.last_used_by.agent.as_deref(), Some("owner"));
     assert_eq!(tombstone.refresh.revoked_at, Some(session::model::Clock::now(&harness.clock)));

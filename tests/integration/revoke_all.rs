@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use session::model::{DeviceContext, NewSession, SessionHandle, UserId};
+use session::model::{Device, NewSession, SessionHandle, UserId};
 use session::store::{DynamoDb, SessionReader as _};
 use session::{SessionError, Sessions};
 use testkit::clock::START;
 use testkit::{Fault, Harness};
 
 async fn create(sessions: &Sessions<DynamoDb>, user: &str) -> SessionHandle {
-    let (new, device) = (NewSession::for_user(user), DeviceContext::default());
+    let (new, device) = (NewSession::for_user(user), Device::default());
     let rng = &mut bootstrap::system_rng();
     sessions.create(new, device, false, START, rng).await.unwrap().handle
 }

@@ -8,7 +8,7 @@ use http::{Request, header};
 use local::dynamodb::{KEYS_TABLE, client, create_tables, store};
 use session::http::Response;
 use session::model::keys::MAX_AGE;
-use session::model::{DeviceContext, NewSession, Timestamp};
+use session::model::{Device, NewSession, Timestamp};
 use session::service::{KeyCommand, KeyKind, KeyReport};
 use session::store::{DataKeys as _, DynamoDb, SealContext, StoreError};
 use session::{SessionError, Sessions};
@@ -63,14 +63,14 @@ async fn rotate(process: &Process, command: KeyCommand) -> Result<KeyReport, Ses
 
 async fn sign_in(process: &Process) -> Result<String, SessionError> {
     let (new, rng) = (NewSession::for_user("user-1"), &mut bootstrap::system_rng());
-    let tokens = process.create(new, DeviceContext::default(), false, START, rng).await?;
+    let tokens = process.create(new, Device::default(), false, START, rng).await?;
     Ok(tokens.refresh.expose().to_owned())
 }
 
 async fn refresh(process: &Process, token: &str, now: Timestamp) -> Response {
     let request = Request::post("/").header(header::COOKIE, format!("sRefreshToken={token}"));
     let request = request.body(()).unwrap();
-    session::http::refresh(process, &request, &DeviceContext::default(), now).await.0
+    session::http::refresh(process, &request, &Device::default(), now).await.0
 }
 
 fn document(item: &Item) -> &[u8] {

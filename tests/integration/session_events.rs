@@ -9,7 +9,7 @@ use http::{HeaderMap, Request, Response};
 use serde_json::{Value as Json, json};
 use session::Sessions;
 use session::http::{create, refresh, sign_out};
-use session::model::{Clock as _, DeviceContext, NewSession, SessionHandle, UserId};
+use session::model::{Clock as _, Device, NewSession, SessionHandle, UserId};
 use session::service::{Listener as _, RevocationCause, SessionEvent};
 use session::store::DynamoDb;
 use testkit::clock::START;
@@ -33,7 +33,7 @@ impl Stage {
 
     async fn sign_in(&self) -> Tokens {
         let request = Request::new(());
-        let (new, device) = (NewSession::for_user("user-1"), DeviceContext::default());
+        let (new, device) = (NewSession::for_user("user-1"), Device::default());
         let (now, mut rng) = (self.stack.clock.now(), bootstrap::system_rng());
         let tokens = create(&self.sessions, &request, new, device, now, &mut rng).await.unwrap();
         let mut headers = HeaderMap::new();
@@ -45,7 +45,7 @@ impl Stage {
 
     async fn refresh(&self, tokens: &Tokens) -> Response<String> {
         let request = with_bearer(&tokens.refresh_bearer());
-        let device = DeviceContext::new(Some("agent"), Some("192.0.2.1"));
+        let device = Device::new(Some("agent"), Some("192.0.2.1"));
         refresh(&self.sessions, &request, &device, self.stack.clock.now()).await.0
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use session::SessionError;
-use session::model::{DeviceContext, NewSession, UserId};
+use session::model::{Device, NewSession, UserId};
 use session::service::AntiCsrfProof;
 use session::store::SessionReader as _;
 use session::token::UnverifiedRefreshToken;
@@ -24,7 +24,7 @@ async fn the_session_that_was_refreshed_longest_ago_ends() {
     let other = sign_in(&sessions, "user-2").await;
     // The oldest one is used, so the second has been idle the longest.
     let presented = UnverifiedRefreshToken::parse(oldest.refresh.expose()).unwrap();
-    let device = DeviceContext::default();
+    let device = Device::default();
     sessions.refresh(&presented, AntiCsrfProof::NotUsed, &device, after(3)).await.unwrap();
     let newest = create(&sessions, NewSession::for_user("user-1"), after(4)).await.handle;
     let left = sessions.handles_of(&user, after(5)).await.unwrap();
@@ -85,7 +85,7 @@ async fn a_limit_that_cannot_be_kept_is_reported() {
     sign_in(&sessions, "user-1").await;
     harness.wire.script([None].into_iter().chain([Some(testkit::Fault::ServerError); 3]));
     let rng = &mut bootstrap::system_rng();
-    let (new, device) = (NewSession::for_user("user-1"), DeviceContext::default());
+    let (new, device) = (NewSession::for_user("user-1"), Device::default());
     let error = sessions.create(new, device, false, START, rng).await;
     assert!(matches!(error, Err(SessionError::Unavailable(_))), "{error:?}");
 }

@@ -10,8 +10,7 @@ use rand::rngs::StdRng;
 use serde_json::{Map, Value as Json, json};
 use session::http::{RequestSession, RouteOptions, VerifySession, create};
 use session::model::{
-    ArrayClaim, ClaimValidator, Clock as _, DeviceContext, NewSession, PrimitiveClaim,
-    SessionHandle,
+    ArrayClaim, ClaimValidator, Clock as _, Device, NewSession, PrimitiveClaim, SessionHandle,
 };
 use session::service::{AntiCsrfProof, DatabaseCheck, FetchedClaim};
 use session::store::{DynamoDb, SessionReader as _};
@@ -73,7 +72,7 @@ fn handle(tokens: &Tokens) -> SessionHandle {
 
 /// A claim whose value is always this one; `None` has nothing to say.
 fn fetched(key: &str, value: Option<Json>) -> FetchedClaim {
-    FetchedClaim::new(key, move |_| {
+    FetchedClaim::new(key, move |_, _| {
         let value = value.clone();
         async move { Ok(value) }
     })
@@ -93,7 +92,7 @@ async fn with_roles(roles: Json) -> (Harness, Tokens) {
     let sessions = sessions(&stack).with_claim(fetched("r", Some(roles)));
     let request = http::Request::post("/").header("st-auth-mode", "cookie").body(()).unwrap();
     let (new, device, rng) =
-        (NewSession::for_user("user-1"), DeviceContext::default(), &mut StdRng::seed_from_u64(1));
+        (NewSession::for_user("user-1"), Device::default(), &mut StdRng::seed_from_u64(1));
     let issued = create(&sessions, &request, new, device, START, rng).await.unwrap();
     let mut response = http::Response::new(bytes::Bytes::new());
     issued.apply(response.headers_mut());
@@ -399,7 +398,7 @@ async fn c19_a_sign_in_that_is_refused_after_all_logs_out_and_the_session_stays(
         let sessions = Arc::clone(&created);
         async move {
             let request = http::Request::post("/").header("st-auth-mode", "cookie").body(())?;
-            let (new, device) = (NewSession::for_user("user-1"), DeviceContext::default());
+            let (new, device) = (NewSession::for_user("user-1"), Device::default());
             let rng = &mut StdRng::seed_from_u64(1);
             let tokens = create(&sessions, &request, new, device, START, rng).await?;
             let mut response = http::Response::new(String::new());
@@ -546,7 +545,7 @@ async fn s10_global_validators_keep_nobody_from_signing_out_or_refreshing() {
     let request = |path: &str, cookie: String| {
         http::Request::post(path).header("cookie", cookie).body(()).unwrap()
     };
-    let device = DeviceContext::default();
+    let device = Device::default();
     let refresh = request("/auth/session/refresh", tokens.refresh_cookie());
     let (response, _) = session::http::refresh(&sessions, &refresh, &device, START).await;
     let seen = read(&stack, response.map(bytes::Bytes::from)).await;

@@ -8,8 +8,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use session::Sessions;
 use session::model::{
-    Decision, DeviceContext, Generation, RefreshPolicy, RefreshState, Revocation, Session,
-    SessionHandle, Timestamp, UserId, decide,
+    Decision, Device, Generation, RefreshPolicy, RefreshState, Revocation, Session, SessionHandle,
+    Timestamp, UserId, decide,
 };
 use session::service::{AntiCsrfProof, RefreshOutcome};
 use session::store::{
@@ -63,8 +63,8 @@ fn any_session(rng: &mut StdRng) -> (RefreshPolicy, Session) {
 const MS: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_mins(1);
 
-fn phone() -> DeviceContext {
-    DeviceContext::new(Some("phone"), Some("192.0.2.7"))
+fn phone() -> Device {
+    Device::new(Some("phone"), Some("192.0.2.7"))
 }
 
 fn evidence() -> Revocation {
@@ -82,17 +82,17 @@ async fn a_rotation_is_applied_exactly_when_the_rule_says_so() {
         let presented = if rng.random_bool(0.7) { session.refresh.current } else { presented };
         store.create_session(&session).await.unwrap();
         let expires_at = START.plus(Duration::from_hours(2));
-        let used_by = phone();
+        let device = phone();
         let handle = &session.handle;
         let rotation =
-            Rotation { handle, presented, now: START, policy, expires_at, used_by: &used_by };
+            Rotation { handle, presented, now: START, policy, expires_at, device: &device };
         let written = store.rotate(rotation).await.unwrap();
         let case = format!("case {case}: {presented:?} {policy:?} {:?}", session.refresh);
         let expected = match decide(&session.refresh, presented, START, policy) {
             Decision::Rotate(next) => {
                 applied += 1;
                 let refresh = RefreshState { expires_at, ..next };
-                Written::Applied(Session { refresh, last_used_by: used_by, ..session.clone() })
+                Written::Applied(Session { refresh, last_used_by: device, ..session.clone() })
             }
             _ => Written::Refused(Some(session.clone())),
         };
@@ -136,9 +136,9 @@ async fn a_decision_is_applied_only_to_the_state_it_was_made_on() {
         if let Some(found) = &found {
             store.create_session(found).await.unwrap();
         }
-        let used_by = phone();
+        let device = phone();
         let advance = async |next| {
-            let transition = Transition { seen: &seen, next, used_by: &used_by };
+            let transition = Transition { seen: &seen, next, device: &device };
             store.advance(transition).await.unwrap()
         };
         // Written here as the rule has it: the same generations, and nobody served in between who
@@ -153,12 +153,12 @@ async fn a_decision_is_applied_only_to_the_state_it_was_made_on() {
             Decision::Serve(next) if next != seen.refresh => {
                 let slides = same.filter(|found| found.refresh.served_at < next.served_at);
                 served += u64::from(slides.is_some());
-                (advance(&next).await, slides.map(|_| (next, used_by.clone())))
+                (advance(&next).await, slides.map(|_| (next, device.clone())))
             }
             Decision::Recover(next) => {
                 let unserved = same.filter(|f| f.refresh.served_at == seen.refresh.served_at);
                 recovered += u64::from(unserved.is_some());
-                (advance(&next).await, unserved.map(|_| (next, used_by.clone())))
+                (advance(&next).await, unserved.map(|_| (next, device.clone())))
             }
             _ => {
                 entombed += u64::from(same.is_some());
@@ -204,8 +204,8 @@ async fn a_successor_that_was_given_out_meanwhile_is_not_burnt() {
     let first = keys::master().mint(&events::session().handle, Generation::FIRST, false);
     let refresh = async |now| {
         let presented = UnverifiedRefreshToken::parse(first.expose()).unwrap();
-        let context = DeviceContext::default();
-        let refreshed = sessions.refresh(&presented, AntiCsrfProof::NotUsed, &context, now).await;
+        let device = Device::default();
+        let refreshed = sessions.refresh(&presented, AntiCsrfProof::NotUsed, &device, now).await;
         refreshed.unwrap()
     };
     assert_eq!(refresh(START).await.outcome, RefreshOutcome::Rotated);

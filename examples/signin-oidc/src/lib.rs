@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use session::Sessions;
 use session::http::{create, error_response, json};
-use session::model::{Authentication, Clock, DeviceContext, NewSession, Timestamp, claims};
+use session::model::{Authentication, Clock, Device, NewSession, Timestamp, claims};
 use session::store::{KeyRotator, PrivateKeyReader, SessionCreator, SessionLister, SessionRevoker};
 
 pub use self::oidc::{IdToken, Provider, Refusal};
@@ -58,9 +58,8 @@ where
     new.authentication =
         user.auth_time.map(|at| Authentication { at: Timestamp::from_secs(at), methods: user.amr });
 
-    let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-    let used_by = DeviceContext::new(agent, None);
-    match create(sessions, &request, new, used_by, now, &mut bootstrap::system_rng()).await {
+    let device = Device::of(request.headers(), None);
+    match create(sessions, &request, new, device, now, &mut bootstrap::system_rng()).await {
         Ok(tokens) => {
             let mut response = json(StatusCode::OK, &json!({ "status": "OK" }));
             tokens.apply(response.headers_mut());

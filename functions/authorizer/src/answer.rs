@@ -93,7 +93,7 @@ fn simple(is_authorized: bool, context: Context) -> Answer {
 fn policy(config: &AuthorizerConfig, api: &str, verdict: Verdict) -> Result<Answer, Refusal> {
     let (effect, principal_id, context) = match verdict {
         Verdict::Allow(token) => {
-            let user_id = token.as_ref().map(|token| token.claims.user_id.to_string());
+            let user_id = token.as_ref().map(|token| token.claims.subject.user_id.to_string());
             ("Allow", user_id.unwrap_or_else(|| NOBODY.to_owned()), context(config, token))
         }
         Verdict::Forbid { user_id, body } => ("Deny", user_id, reason(body)),
@@ -122,9 +122,9 @@ fn context(config: &AuthorizerConfig, token: Option<AccessToken>) -> Context {
         return Context::new();
     };
     let mut context = Context::new();
-    context.insert("userId".to_owned(), claims.user_id.to_string().into());
-    context.insert("recipeUserId".to_owned(), claims.recipe_user_id.to_string().into());
-    context.insert("tenantId".to_owned(), claims.tenant_id.to_string().into());
+    context.insert("userId".to_owned(), claims.subject.user_id.to_string().into());
+    context.insert("recipeUserId".to_owned(), claims.subject.recipe_user_id.to_string().into());
+    context.insert("tenantId".to_owned(), claims.subject.tenant_id.to_string().into());
     context.insert("sessionHandle".to_owned(), claims.session_handle.into());
     context.insert("expiry".to_owned(), claims.expires_at.as_secs().into());
     match &config.context_claims {

@@ -96,7 +96,7 @@ async fn decide<S: PublicKeyReader + SessionReader>(
     if config.check_database {
         sessions.check_alive(&token, now).await?;
     }
-    let user_id = token.claims.user_id.to_string();
+    let user_id = token.claims.subject.user_id.to_string();
     if front_door.is_web_socket()
         && method == TransferMethod::Cookie
         && !is_allowed_origin(sessions.config(), config, request.headers())

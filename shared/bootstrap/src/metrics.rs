@@ -91,7 +91,7 @@ fn write(line: &Value) {
 
 #[cfg(test)]
 mod tests {
-    use session::model::{DeviceContext, Generation, SessionHandle, TenantId, UserId};
+    use session::model::{Device, Generation, SessionHandle, TenantId, UserId};
     use session::service::RevocationCause;
 
     use super::*;
@@ -104,8 +104,8 @@ mod tests {
             tenant_id: TenantId::public(),
             presented: Generation::FIRST,
             current: Generation::FIRST.next().next(),
-            presented_by: DeviceContext::new(Some("thief"), Some("192.0.2.1")),
-            last_used_by: DeviceContext::new(Some("owner"), None),
+            presented_by: Device::new(Some("thief"), Some("192.0.2.1")),
+            last_used_by: Device::new(Some("owner"), None),
         };
         let event = SessionEvent::ReuseDetected(Box::new(reuse));
         let line = counted(&event, Timestamp::from_millis(5));

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::model::{DeviceContext, Generation, InvalidClaim, SessionHandle, TenantId, UserId};
+use crate::model::{Device, Generation, InvalidClaim, SessionHandle, TenantId, UserId};
 use crate::store::StoreError;
 use crate::token::TokenError;
 use crate::token::key::KeyError;
@@ -118,9 +118,9 @@ pub struct Reuse {
     /// The generation that was current.
     pub current: Generation,
     /// Who presented it.
-    pub presented_by: DeviceContext,
+    pub presented_by: Device,
     /// Who refreshed last before.
-    pub last_used_by: DeviceContext,
+    pub last_used_by: Device,
 }
 
 impl SessionError {

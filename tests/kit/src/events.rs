@@ -11,8 +11,7 @@ use http::{Request, header};
 use rand::rand_core::{TryCryptoRng, TryRng};
 use serde_json::{Value, json};
 use session::model::{
-    DeviceContext, Generation, PayloadSize, RefreshState, Session, SessionHandle, TenantId,
-    Timestamp, UserId,
+    Device, Generation, PayloadSize, RefreshState, Session, SessionHandle, Subject, Timestamp,
 };
 use session::store::{DynamoDb, KeyRotator as _, SessionCreator as _};
 use session::token::access::AccessTokenInput;
@@ -26,18 +25,16 @@ const FAR: Timestamp = Timestamp::from_secs(4_102_444_800);
 
 /// The session of every event.
 pub fn session() -> Session {
-    let user_id = UserId::new("user-1");
+    let subject = Subject::user("user-1");
     Session {
-        handle: SessionHandle::random("public", &user_id, &mut AllOnes),
-        recipe_user_id: user_id.clone(),
-        user_id,
-        tenant_id: TenantId::public(),
+        handle: SessionHandle::random("public", &subject.user_id, &mut AllOnes),
+        subject,
         created_at: START,
         refresh: RefreshState::new(FAR, None),
         access_token_payload: serde_json::Map::new(),
         payload_size: PayloadSize::default(),
         session_data: serde_json::Map::new(),
-        last_used_by: DeviceContext::default(),
+        last_used_by: Device::default(),
         revocation: None,
     }
 }

@@ -18,7 +18,7 @@ use local::dynamodb::{client, create_tables, store};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use session::error::Ended;
-use session::model::{DeviceContext, NewSession, SessionHandle, Timestamp};
+use session::model::{Device, NewSession, SessionHandle, Timestamp};
 use session::service::{AntiCsrfProof, RefreshOutcome};
 use session::store::{DynamoDb, SessionReader as _};
 use session::token::UnverifiedRefreshToken;
@@ -63,15 +63,15 @@ async fn refresh(
     now: Timestamp,
 ) -> Result<(String, RefreshOutcome), SessionError> {
     let presented = UnverifiedRefreshToken::parse(token).unwrap();
-    let context = DeviceContext::default();
-    let refreshed = service.refresh(&presented, AntiCsrfProof::NotUsed, &context, now).await?;
+    let device = Device::default();
+    let refreshed = service.refresh(&presented, AntiCsrfProof::NotUsed, &device, now).await?;
     Ok((refreshed.tokens.refresh.expose().to_owned(), refreshed.outcome))
 }
 
 async fn sign_in(service: &Service, seed: u64) -> (SessionHandle, String) {
     let mut rng = StdRng::seed_from_u64(seed);
     let new = NewSession::for_user("user-1");
-    let tokens = service.create(new, DeviceContext::default(), false, START, &mut rng).await;
+    let tokens = service.create(new, Device::default(), false, START, &mut rng).await;
     let tokens = tokens.unwrap();
     (tokens.handle, tokens.refresh.expose().to_owned())
 }

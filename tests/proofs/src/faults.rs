@@ -16,7 +16,7 @@ use rand::rngs::StdRng;
 use serde_json::{Map, Value, json};
 use session::error::Ended;
 use session::http::{Response, VerifyOptions, error_response};
-use session::model::{DeviceContext, NewSession, Session, SessionHandle, Timestamp, UserId};
+use session::model::{Device, NewSession, Session, SessionHandle, Timestamp, UserId};
 use session::store::{DynamoDb, KeyRotator as _, SessionReader as _, StoreError};
 use session::token::UnverifiedRefreshToken;
 use session::{SessionConfig, SessionError, Sessions};
@@ -371,14 +371,14 @@ impl Stage {
 
     async fn refresh(&self) -> Response {
         let request = with_cookie("sRefreshToken", &self.refresh_token);
-        let context = DeviceContext::default();
-        session::http::refresh(&self.service, &request, &context, self.now).await.0
+        let device = Device::default();
+        session::http::refresh(&self.service, &request, &device, self.now).await.0
     }
 
     async fn create(&mut self) -> Result<(SessionHandle, String), SessionError> {
         let new = NewSession::for_user("user-1");
-        let context = DeviceContext::default();
-        let created = self.service.create(new, context, false, self.now, &mut self.rng).await?;
+        let device = Device::default();
+        let created = self.service.create(new, device, false, self.now, &mut self.rng).await?;
         self.access_token = created.access.token;
         Ok((created.handle, created.refresh.expose().to_owned()))
     }

@@ -16,7 +16,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use session::http::jwks;
 use session::model::keys::{API_GATEWAY_CACHING, LEAD, MAX_AGE, MAX_CACHING};
-use session::model::{DeviceContext, KeyState, NewSession, Timestamp};
+use session::model::{Device, KeyState, NewSession, Timestamp};
 use session::service::{AntiCsrfProof, KeyCommand, KeyKind, KeyReport};
 use session::store::{DynamoDb, KeysFound, PrivateKeyReader as _};
 use session::token::{PinnedKeys, UnverifiedAccessToken, UnverifiedRefreshToken, VerifyingKeySet};
@@ -316,8 +316,8 @@ impl World {
     }
 
     async fn issue(&mut self, signer: usize, now: Timestamp) {
-        let (new, used_by) = (NewSession::for_user("user-1"), DeviceContext::default());
-        let issued = self.signers[signer].create(new, used_by, false, now, &mut self.rng).await;
+        let (new, device) = (NewSession::for_user("user-1"), Device::default());
+        let issued = self.signers[signer].create(new, device, false, now, &mut self.rng).await;
         let issued = issued.unwrap();
         let access: Rc<str> = issued.access.token.into();
         self.present(&access, now).await;
@@ -325,8 +325,8 @@ impl World {
         let resting: Rc<str> = issued.refresh.expose().into();
         self.at(issued.refresh_expires_at.minus(MOMENT), Event::Refresh(resting));
         // Another session is refreshed at once, by everybody else.
-        let (new, used_by) = (NewSession::for_user("user-2"), DeviceContext::default());
-        let issued = self.signers[signer].create(new, used_by, false, now, &mut self.rng).await;
+        let (new, device) = (NewSession::for_user("user-2"), Device::default());
+        let issued = self.signers[signer].create(new, device, false, now, &mut self.rng).await;
         let token = issued.unwrap().refresh.expose().to_owned();
         for other in (0..PROCESSES).filter(|other| *other != signer) {
             self.refresh(other, &token, now).await;
@@ -335,9 +335,9 @@ impl World {
 
     async fn refresh(&mut self, signer: usize, token: &str, now: Timestamp) {
         let token = UnverifiedRefreshToken::parse(token).unwrap();
-        let used_by = DeviceContext::default();
+        let device = Device::default();
         let signer = &self.signers[signer];
-        let result = signer.refresh(&token, AntiCsrfProof::NotUsed, &used_by, now).await;
+        let result = signer.refresh(&token, AntiCsrfProof::NotUsed, &device, now).await;
         self.tally.refreshed += 1;
         if let Err(error) = result {
             self.refuse(now, &format!("a refresh token: {error:?}"));

@@ -28,7 +28,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use session::http::VerifyOptions;
 use session::model::keys::LEAD;
-use session::model::{DeviceContext, NewSession, SessionHandle, Timestamp};
+use session::model::{self, NewSession, SessionHandle, Timestamp};
 use session::service::{KeyCommand, KeyKind, RefreshOutcome};
 use session::store::{DynamoDb, KeysFound, PrivateKeyReader as _, SessionReader as _};
 use session::token::refresh::RefreshClaims;
@@ -498,8 +498,8 @@ impl World {
         let known = device.known.get();
         let is_looked_at = self.chance(0.05);
         let before = if is_looked_at { self.current(device).await } else { None };
-        let context = DeviceContext::default();
-        let work = session::http::refresh(&instance.sessions, &request, &context, now);
+        let agent = model::Device::default();
+        let work = session::http::refresh(&instance.sessions, &request, &agent, now);
         let (response, outcome) = if self.chance(0.01) {
             // The process dies on the way; what it sent to the table arrives all the same.
             let dead = timeout(self.up_to(Duration::from_millis(50)), work).await;
@@ -701,7 +701,7 @@ impl World {
         let now = self.now(instance.skew);
         let mut rng = StdRng::seed_from_u64(self.rng.borrow_mut().random());
         let created =
-            instance.sessions.create(new, DeviceContext::default(), false, now, &mut rng).await;
+            instance.sessions.create(new, model::Device::default(), false, now, &mut rng).await;
         let tokens = created.unwrap();
         Device {
             number: number as usize,

@@ -8,7 +8,7 @@ use super::names::ACCESS_COOKIE;
 use super::{TokenHeaders, TransferMethod};
 use crate::config::{AllowedMethod, AntiCsrf};
 use crate::error::SessionError;
-use crate::model::{DeviceContext, NewSession, Timestamp};
+use crate::model::{Device, NewSession, Timestamp};
 use crate::service::Sessions;
 use crate::store::{KeyRotator, PrivateKeyReader, SessionCreator, SessionLister, SessionRevoker};
 
@@ -25,7 +25,7 @@ pub async fn create<'s, S, B>(
     sessions: &'s Sessions<S>,
     request: &Request<B>,
     new: NewSession,
-    used_by: DeviceContext,
+    device: Device,
     now: Timestamp,
     rng: &mut (impl CryptoRng + Send),
 ) -> Result<TokenHeaders<'s>, SessionError>
@@ -50,7 +50,7 @@ where
         ));
     }
     let with_anti_csrf = is_cookie && website.anti_csrf == AntiCsrf::ViaToken;
-    let tokens = sessions.create(new, used_by, with_anti_csrf, now, rng).await?;
+    let tokens = sessions.create(new, device, with_anti_csrf, now, rng).await?;
 
     let mut out = TokenHeaders::new(config, headers);
     match method {

@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use super::TransferMethod;
 use super::names::{ANTI_CSRF_HEADER, AUTH_MODE_HEADER, RID_HEADER};
+use crate::model::Device;
 
 /// The value after `Bearer `, trimmed: exactly this spelling, first header only.
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -16,6 +17,14 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// The first value of a header; `None` if absent or not visible ASCII.
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
+}
+
+impl Device {
+    /// The device that the headers tell of; `network` is the source address, as the gateway reports it.
+    #[must_use]
+    pub fn of(headers: &HeaderMap, network: Option<&str>) -> Self {
+        Self::new(text(headers, header::USER_AGENT.as_str()), network)
+    }
 }
 
 /// The `anti-csrf` header.

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Method, Request, header};
+use http::{Method, Request};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -17,7 +17,7 @@ use super::respond::error_response_by;
 use super::session::{RequestSession, RouteOptions};
 use super::{DefaultErrorHandlers, ErrorHandlers, TokenHeaders, is_endpoint};
 use crate::error::SessionError;
-use crate::model::{Clock, DeviceContext};
+use crate::model::{Clock, Device};
 use crate::service::{BoxError, Sessions};
 use crate::store::{
     PrivateKeyReader, PublicKeyReader, SessionReader, SessionRefresher, SessionUpdater,
@@ -99,11 +99,11 @@ struct Shared<S> {
     clock: Arc<dyn Clock>,
     options: RouteOptions,
     handlers: Arc<dyn ErrorHandlers>,
-    caller: Arc<Caller>,
+    device: Arc<ReadDevice>,
 }
 
-/// Who sends a request, as far as it tells.
-type Caller = dyn Fn(&Request<()>) -> DeviceContext + Send + Sync;
+/// Where a request came from.
+type ReadDevice = dyn Fn(&Request<()>) -> Device + Send + Sync;
 
 impl<S> VerifySession<S> {
     /// Requires a session, with anti-CSRF proofs by method and the validators of the service.
@@ -113,7 +113,7 @@ impl<S> VerifySession<S> {
             clock: Arc::new(clock),
             options: RouteOptions::default(),
             handlers: Arc::new(DefaultErrorHandlers),
-            caller: Arc::new(agent),
+            device: Arc::new(|head| Device::of(head.headers(), None)),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -133,29 +133,24 @@ impl<S> VerifySession<S> {
     /// The same, with another way to tell who refreshes; by default the `User-Agent`. The network is
     /// in the event that the gateway sends, which the request's extensions may hold.
     #[must_use]
-    pub fn with_caller(
+    pub fn with_device(
         &self,
-        caller: impl Fn(&Request<()>) -> DeviceContext + Send + Sync + 'static,
+        device: impl Fn(&Request<()>) -> Device + Send + Sync + 'static,
     ) -> Self {
-        self.changed(|shared| Shared { caller: Arc::new(caller), ..shared })
+        self.changed(|shared| Shared { device: Arc::new(device), ..shared })
     }
 
     fn changed(&self, change: impl FnOnce(Shared<S>) -> Shared<S>) -> Self {
-        let Shared { sessions, clock, options, handlers, caller } = &*self.shared;
+        let Shared { sessions, clock, options, handlers, device } = &*self.shared;
         let copy = Shared {
             sessions: Arc::clone(sessions),
             clock: Arc::clone(clock),
             options: options.clone(),
             handlers: Arc::clone(handlers),
-            caller: Arc::clone(caller),
+            device: Arc::clone(device),
         };
         Self { shared: Arc::new(change(copy)) }
     }
-}
-
-fn agent(request: &Request<()>) -> DeviceContext {
-    let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-    DeviceContext::new(agent, None)
 }
 
 impl<S> Clone for VerifySession<S> {
@@ -312,9 +307,9 @@ impl<S: RouteStore + Send + Sync + 'static> Shared<S> {
         cleared: &mut TokenHeaders<'_>,
     ) -> Result<Found<S>, Refused<S>> {
         let cookies = Cookies::of(head.headers());
-        let (used_by, now) = ((self.caller)(head), self.clock.now());
+        let (device, now) = ((self.device)(head), self.clock.now());
         let headers = head.headers();
-        let exchanged = exchange(&self.sessions, headers, &cookies, &used_by, now, cleared).await;
+        let exchanged = exchange(&self.sessions, headers, &cookies, &device, now, cleared).await;
         clear_legacy(&exchanged, &cookies, cleared);
         let Some((method, refreshed)) = exchanged.map_err(|error| (None, error))? else {
             return Ok(Found::DuplicatesCleared);

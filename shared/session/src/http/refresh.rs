@@ -9,7 +9,7 @@ use super::respond::{DefaultErrorHandlers, ErrorHandlers as _, Response, error_r
 use super::{TokenHeaders, TransferMethod};
 use crate::config::{AllowedMethod, AntiCsrf};
 use crate::error::{Ended, SessionError};
-use crate::model::{DeviceContext, Timestamp};
+use crate::model::{Device, Timestamp};
 use crate::service::{AntiCsrfProof, RefreshOutcome, Refreshed, Sessions};
 use crate::store::{PrivateKeyReader, SessionRefresher};
 use crate::token::UnverifiedRefreshToken;
@@ -21,7 +21,7 @@ use crate::token::UnverifiedRefreshToken;
 pub async fn refresh<S, B>(
     sessions: &Sessions<S>,
     request: &Request<B>,
-    used_by: &DeviceContext,
+    device: &Device,
     now: Timestamp,
 ) -> (Response, Result<Option<RefreshOutcome>, SessionError>)
 where
@@ -31,8 +31,7 @@ where
     let config = sessions.config();
     let cookies = Cookies::of(request.headers());
     let mut tokens = TokenHeaders::new(config, request.headers());
-    let exchanged =
-        exchange(sessions, request.headers(), &cookies, used_by, now, &mut tokens).await;
+    let exchanged = exchange(sessions, request.headers(), &cookies, device, now, &mut tokens).await;
     if let Ok(Some((method, refreshed))) = &exchanged {
         tokens.attach(*method, &refreshed.tokens, now);
     }
@@ -73,7 +72,7 @@ pub(super) async fn exchange<S: SessionRefresher + PrivateKeyReader>(
     sessions: &Sessions<S>,
     headers: &HeaderMap,
     cookies: &Cookies<'_>,
-    used_by: &DeviceContext,
+    device: &Device,
     now: Timestamp,
     out: &mut TokenHeaders<'_>,
 ) -> Exchanged {
@@ -113,7 +112,7 @@ pub(super) async fn exchange<S: SessionRefresher + PrivateKeyReader>(
         }
         (TransferMethod::Cookie, AntiCsrf::ViaToken) => AntiCsrfProof::Token(anti_csrf(headers)),
     };
-    let refreshed = sessions.refresh(&presented, proof, used_by, now).await?;
+    let refreshed = sessions.refresh(&presented, proof, device, now).await?;
     match method {
         TransferMethod::Cookie
             if bearer(headers).and_then(UnverifiedRefreshToken::parse).is_some() =>

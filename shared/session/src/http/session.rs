@@ -16,8 +16,7 @@ use crate::model::{
 };
 use crate::service::claims::{failures, removing, setting};
 use crate::service::{
-    AntiCsrfProof, ClaimSubject, DatabaseCheck, IssuedTokens, ReissuedToken, RevocationCause,
-    Sessions,
+    AntiCsrfProof, DatabaseCheck, IssuedTokens, ReissuedToken, RevocationCause, Sessions,
 };
 use crate::store::{
     DynamoDb, PrivateKeyReader, PublicKeyReader, SessionReader, SessionRevoker, SessionUpdater,
@@ -283,19 +282,19 @@ impl<S> RequestSession<S> {
     /// Whom the session signs in.
     #[must_use]
     pub fn user_id(&self) -> &UserId {
-        &self.inner.claims.user_id
+        &self.inner.claims.subject.user_id
     }
 
     /// The login method's own id of the user.
     #[must_use]
     pub fn recipe_user_id(&self) -> &UserId {
-        &self.inner.claims.recipe_user_id
+        &self.inner.claims.subject.recipe_user_id
     }
 
     /// The session's tenant.
     #[must_use]
     pub fn tenant_id(&self) -> &TenantId {
-        &self.inner.claims.tenant_id
+        &self.inner.claims.subject.tenant_id
     }
 
     /// The session's name.
@@ -333,7 +332,7 @@ impl<S> RequestSession<S> {
         let claims = &self.inner.claims;
         SessionTokens {
             access: state.text.clone(),
-            front: front_token(&claims.user_id, claims.expires_at, &state.payload),
+            front: front_token(&claims.subject.user_id, claims.expires_at, &state.payload),
             refresh: state.refresh.clone(),
             anti_csrf: claims.anti_csrf_token.clone(),
             is_updated: state.changes.iter().any(|change| !matches!(change, Change::Ended)),
@@ -381,16 +380,6 @@ impl<S> RequestSession<S> {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn subject(&self) -> ClaimSubject {
-        let claims = &self.inner.claims;
-        ClaimSubject {
-            user_id: claims.user_id.clone(),
-            recipe_user_id: claims.recipe_user_id.clone(),
-            tenant_id: claims.tenant_id.clone(),
-            payload: self.state().payload.clone(),
-        }
     }
 }
 
@@ -489,7 +478,8 @@ impl<S: SessionUpdater + PrivateKeyReader> RequestSession<S> {
     /// registered, [`SessionError::Internal`] if fetching failed.
     pub async fn fetch_and_set_claim(&self, key: &str) -> Result<(), SessionError> {
         let (sessions, now) = (&self.inner.sessions, self.inner.clock.now());
-        let patch = sessions.fetched_patch(key, &self.subject(), now).await?;
+        let (subject, payload) = (&self.inner.claims.subject, self.access_token_payload());
+        let patch = sessions.fetched_patch(key, subject, &payload, now).await?;
         if patch.is_empty() {
             return Ok(());
         }
@@ -531,12 +521,12 @@ impl<S: SessionUpdater + PrivateKeyReader> RequestSession<S> {
     /// [`SessionError::InvalidClaims`] with every failure; as [`Self::fetch_and_set_claim`].
     pub async fn assert_claims(&self, validators: &[ClaimValidator]) -> Result<(), SessionError> {
         let (sessions, now) = (&self.inner.sessions, self.inner.clock.now());
-        let mut subject = self.subject();
-        let patch = sessions.refetch(&mut subject, validators, now).await?;
+        let (subject, mut payload) = (&self.inner.claims.subject, self.access_token_payload());
+        let patch = sessions.refetch(subject, &mut payload, validators, now).await?;
         if !patch.is_empty() {
             self.merge_into_access_token_payload(patch).await?;
         }
-        let failures = failures(&subject.payload, validators, now);
+        let failures = failures(&payload, validators, now);
         if failures.is_empty() { Ok(()) } else { Err(SessionError::InvalidClaims(failures)) }
     }
 

@@ -43,7 +43,7 @@ async fn end<'s, S: SessionRevoker + PublicKeyReader, B: Sync>(
     let verified = verify(sessions, request, options, now).await?.ok_or(SessionError::NoToken)?;
     // A verified token of another form of handle names no session of ours: nothing to end.
     if let Some(handle) = verified.token.handle() {
-        sessions.sign_out(&handle, &verified.token.claims.user_id).await?;
+        sessions.sign_out(&handle, &verified.token.claims.subject.user_id).await?;
     }
     let mut tokens = TokenHeaders::new(sessions.config(), request.headers());
     tokens.clear(verified.method);

@@ -213,6 +213,27 @@ impl KeyId {
     }
 }
 
+/// Whom a session signs in. Serialises to the names of the contract (§6.1).
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subject {
+    /// The user.
+    pub user_id: UserId,
+    /// The login method's own id of the user; equals `user_id` without account linking.
+    pub recipe_user_id: UserId,
+    /// The tenant.
+    pub tenant_id: TenantId,
+}
+
+impl Subject {
+    /// A user in the default tenant, without account linking.
+    #[must_use]
+    pub fn user(user_id: impl Into<String>) -> Self {
+        let user_id = UserId::new(user_id);
+        Self { recipe_user_id: user_id.clone(), user_id, tenant_id: TenantId::public() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

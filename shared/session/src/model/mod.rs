@@ -8,11 +8,11 @@ pub mod session;
 pub mod time;
 
 pub use claims::{ArrayClaim, BooleanClaim, ClaimValidator, InvalidClaim, PrimitiveClaim};
-pub use ids::{Generation, KeyId, SessionHandle, TenantId, UserId};
+pub use ids::{Generation, KeyId, SessionHandle, Subject, TenantId, UserId};
 pub use keys::{Demand, KeyLife, KeyState, RotationPolicy};
 pub use refresh::{Decision, RefreshPolicy, RefreshState, decide};
 pub use session::{
-    Authentication, DeviceContext, NewSession, PayloadSize, Revocation, Session,
-    SessionInformation, SessionsOf,
+    Authentication, Device, NewSession, PayloadSize, Revocation, Session, SessionInformation,
+    SessionsOf,
 };
 pub use time::{Clock, Timestamp};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::ids::{SessionHandle, TenantId, UserId};
+use super::ids::{SessionHandle, Subject, TenantId, UserId};
 use super::refresh::RefreshState;
 use super::time::Timestamp;
 
@@ -13,11 +13,7 @@ pub struct Session {
     /// Its public name.
     pub handle: SessionHandle,
     /// Whom it signs in.
-    pub user_id: UserId,
-    /// The login method's own id of the user; equals `user_id` without account linking.
-    pub recipe_user_id: UserId,
-    /// The tenant it belongs to.
-    pub tenant_id: TenantId,
+    pub subject: Subject,
     /// When it was created.
     pub created_at: Timestamp,
     /// Generations, windows and ends: what the refresh rule decides by.
@@ -29,7 +25,7 @@ pub struct Session {
     /// Data the application keeps with the session; never leaves the server.
     pub session_data: Map<String, Value>,
     /// Who refreshed last.
-    pub last_used_by: DeviceContext,
+    pub last_used_by: Device,
     /// Why it was ended; set exactly when `refresh.revoked_at` is.
     pub revocation: Option<Revocation>,
 }
@@ -106,11 +102,8 @@ pub struct SessionInformation {
     #[serde(rename = "sessionHandle")]
     pub handle: SessionHandle,
     /// Whom it signs in.
-    pub user_id: UserId,
-    /// The login method's own id of the user.
-    pub recipe_user_id: UserId,
-    /// Its tenant.
-    pub tenant_id: TenantId,
+    #[serde(flatten)]
+    pub subject: Subject,
     /// When it was created; milliseconds when serialised.
     #[serde(rename = "timeCreated")]
     pub created_at: Timestamp,
@@ -120,7 +113,7 @@ pub struct SessionInformation {
     /// When its tokens were renewed last, by sign-in or refresh; milliseconds when serialised.
     pub last_refreshed_at: Timestamp,
     /// Who did that.
-    pub last_used_by: DeviceContext,
+    pub last_used_by: Device,
     /// What the application keeps with it.
     #[serde(rename = "sessionDataInDatabase")]
     pub session_data: Map<String, Value>,
@@ -144,9 +137,7 @@ impl From<Session> for SessionInformation {
             created_at: session.created_at,
             expires_at: session.refresh.ends_at(),
             last_refreshed_at: session.last_refreshed_at(),
-            user_id: session.user_id,
-            recipe_user_id: session.recipe_user_id,
-            tenant_id: session.tenant_id,
+            subject: session.subject,
             last_used_by: session.last_used_by,
             session_data: session.session_data,
             access_token_payload: session.access_token_payload,
@@ -183,11 +174,7 @@ impl Authentication {
 #[derive(Clone, Debug)]
 pub struct NewSession {
     /// Whom to sign in.
-    pub user_id: UserId,
-    /// The login method's own id of the user; `user_id` if none.
-    pub recipe_user_id: Option<UserId>,
-    /// The tenant.
-    pub tenant_id: TenantId,
+    pub subject: Subject,
     /// Custom claims; reserved names are dropped (contract §5.2).
     pub access_token_payload: Map<String, Value>,
     /// Data to keep with the session.
@@ -202,9 +189,7 @@ impl NewSession {
     #[must_use]
     pub fn for_user(user_id: impl Into<String>) -> Self {
         Self {
-            user_id: UserId::new(user_id),
-            recipe_user_id: None,
-            tenant_id: TenantId::public(),
+            subject: Subject::user(user_id),
             access_token_payload: Map::new(),
             session_data: Map::new(),
             authentication: None,
@@ -214,7 +199,7 @@ impl NewSession {
 
 /// Where a request came from, as far as the gateway tells; each at most 192 bytes.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct DeviceContext {
+pub struct Device {
     /// The `User-Agent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
@@ -223,7 +208,7 @@ pub struct DeviceContext {
     pub network: Option<String>,
 }
 
-impl DeviceContext {
+impl Device {
     /// Longest text kept of agent and network, in bytes; keeps a session within one write unit.
     pub const MAX_LEN: usize = 192;
 
@@ -250,6 +235,6 @@ pub enum Revocation {
         /// The number of the generation that was presented.
         presented: u32,
         /// Who presented it; the other party is the session's `last_used_by`.
-        presented_by: DeviceContext,
+        presented_by: Device,
     },
 }

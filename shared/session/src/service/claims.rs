@@ -11,27 +11,11 @@ use serde_json::{Map, Value};
 use super::Sessions;
 use crate::error::SessionError;
 use crate::model::claims::stored;
-use crate::model::{
-    ClaimValidator, InvalidClaim, Session, SessionHandle, TenantId, Timestamp, UserId,
-};
+use crate::model::{ClaimValidator, InvalidClaim, Session, SessionHandle, Subject, Timestamp};
 use crate::store::{SessionReader, SessionUpdater};
-use crate::token::AccessToken;
 
 /// What goes wrong in an application's own code.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Whose claim is to be fetched.
-#[derive(Clone, Debug)]
-pub struct ClaimSubject {
-    /// Whom the session signs in.
-    pub user_id: UserId,
-    /// The login method's own id of the user.
-    pub recipe_user_id: UserId,
-    /// The session's tenant.
-    pub tenant_id: TenantId,
-    /// Its payload as it is now.
-    pub payload: Map<String, Value>,
-}
 
 type Fetched = Pin<Box<dyn Future<Output = Result<Option<Value>, BoxError>> + Send>>;
 
@@ -40,20 +24,24 @@ type Fetched = Pin<Box<dyn Future<Output = Result<Option<Value>, BoxError>> + Se
 #[derive(Clone)]
 pub struct FetchedClaim {
     key: String,
-    fetch: Arc<dyn Fn(ClaimSubject) -> Fetched + Send + Sync>,
+    fetch: Arc<dyn Fn(Subject, Map<String, Value>) -> Fetched + Send + Sync>,
 }
 
 impl FetchedClaim {
-    /// The claim of that name in the payload. `fetch` gives the value, or `None` to leave the claim as
-    /// it is; its failure is a fault (500), never a refusal.
+    /// The claim of that name in the payload. `fetch` is told whose it is and the payload as it is now; it
+    /// gives the value, or `None` to leave the claim as it is. Its failure is a fault (500), never a
+    /// refusal.
     pub fn new<F>(
         key: impl Into<String>,
-        fetch: impl Fn(ClaimSubject) -> F + Send + Sync + 'static,
+        fetch: impl Fn(Subject, Map<String, Value>) -> F + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = Result<Option<Value>, BoxError>> + Send + 'static,
     {
-        Self { key: key.into(), fetch: Arc::new(move |subject| Box::pin(fetch(subject))) }
+        Self {
+            key: key.into(),
+            fetch: Arc::new(move |subject, payload| Box::pin(fetch(subject, payload))),
+        }
     }
 
     /// The name in the payload.
@@ -65,10 +53,12 @@ impl FetchedClaim {
     /// Fetches the value, in the form that payloads hold; `None` if there is nothing to say.
     async fn fetch(
         &self,
-        subject: &ClaimSubject,
+        subject: &Subject,
+        payload: &Map<String, Value>,
         now: Timestamp,
     ) -> Result<Option<Value>, SessionError> {
-        let value = (self.fetch)(subject.clone()).await.map_err(SessionError::Internal)?;
+        let value =
+            (self.fetch)(subject.clone(), payload.clone()).await.map_err(SessionError::Internal)?;
         Ok(value.map(|value| stored(value, now)))
     }
 }
@@ -76,28 +66,6 @@ impl FetchedClaim {
 impl fmt::Debug for FetchedClaim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FetchedClaim").field("key", &self.key).finish_non_exhaustive()
-    }
-}
-
-impl From<&Session> for ClaimSubject {
-    fn from(session: &Session) -> Self {
-        Self {
-            user_id: session.user_id.clone(),
-            recipe_user_id: session.recipe_user_id.clone(),
-            tenant_id: session.tenant_id.clone(),
-            payload: session.access_token_payload.clone(),
-        }
-    }
-}
-
-impl From<&AccessToken> for ClaimSubject {
-    fn from(token: &AccessToken) -> Self {
-        Self {
-            user_id: token.claims.user_id.clone(),
-            recipe_user_id: token.claims.recipe_user_id.clone(),
-            tenant_id: token.claims.tenant_id.clone(),
-            payload: token.payload.clone(),
-        }
     }
 }
 
@@ -129,31 +97,33 @@ impl<S> Sessions<S> {
     /// Every registered claim of a new session; later ones see the earlier ones.
     pub(super) async fn fetch_claims(
         &self,
-        subject: &mut ClaimSubject,
+        subject: &Subject,
+        payload: &mut Map<String, Value>,
         now: Timestamp,
     ) -> Result<(), SessionError> {
         for claim in &self.claims {
-            if let Some(value) = claim.fetch(subject, now).await? {
-                subject.payload.insert(claim.key.clone(), value);
+            if let Some(value) = claim.fetch(subject, payload, now).await? {
+                payload.insert(claim.key.clone(), value);
             }
         }
         Ok(())
     }
 
-    /// Fetches what the validators find missing or too old; what changed, to be merged. The subject's
-    /// payload is the one to validate then.
+    /// Fetches what the validators find missing or too old; what changed, to be merged. The payload is the
+    /// one to validate then.
     pub(crate) async fn refetch(
         &self,
-        subject: &mut ClaimSubject,
+        subject: &Subject,
+        payload: &mut Map<String, Value>,
         validators: &[ClaimValidator],
         now: Timestamp,
     ) -> Result<Map<String, Value>, SessionError> {
         let mut patch = Map::new();
         for validator in validators {
-            let key = validator.to_refetch(&subject.payload, now);
+            let key = validator.to_refetch(payload, now);
             let Some(claim) = key.and_then(|key| self.claim(key)) else { continue };
-            if let Some(value) = claim.fetch(subject, now).await? {
-                subject.payload.insert(claim.key.clone(), value.clone());
+            if let Some(value) = claim.fetch(subject, payload, now).await? {
+                payload.insert(claim.key.clone(), value.clone());
                 patch.insert(claim.key.clone(), value);
             }
         }
@@ -164,14 +134,15 @@ impl<S> Sessions<S> {
     pub(crate) async fn fetched_patch(
         &self,
         key: &str,
-        subject: &ClaimSubject,
+        subject: &Subject,
+        payload: &Map<String, Value>,
         now: Timestamp,
     ) -> Result<Map<String, Value>, SessionError> {
         let claim = self.claim(key).ok_or_else(|| {
             let problem = format!("no claim {key} is registered; see Sessions::with_claim");
             SessionError::invalid_input(problem)
         })?;
-        let value = claim.fetch(subject, now).await?;
+        let value = claim.fetch(subject, payload, now).await?;
         Ok(value.map(|value| (key.to_owned(), value)).into_iter().collect())
     }
 }
@@ -243,7 +214,8 @@ impl<S: SessionReader + SessionUpdater> Sessions<S> {
         let Some(session) = self.alive(handle, now).await? else {
             return Ok(false);
         };
-        let patch = self.fetched_patch(key, &ClaimSubject::from(&session), now).await?;
+        let Session { subject, access_token_payload, .. } = &session;
+        let patch = self.fetched_patch(key, subject, access_token_payload, now).await?;
         if patch.is_empty() {
             return Ok(true);
         }
@@ -266,11 +238,11 @@ impl<S: SessionReader + SessionUpdater> Sessions<S> {
             return Ok(None);
         };
         let validators = validators.unwrap_or(&self.validators);
-        let mut subject = ClaimSubject::from(&session);
-        let patch = self.refetch(&mut subject, validators, now).await?;
+        let Session { subject, access_token_payload: mut payload, .. } = session;
+        let patch = self.refetch(&subject, &mut payload, validators, now).await?;
         if !patch.is_empty() && !self.merge_into_access_token_payload(handle, patch, now).await? {
             return Ok(None);
         }
-        Ok(Some(failures(&subject.payload, validators, now)))
+        Ok(Some(failures(&payload, validators, now)))
     }
 }

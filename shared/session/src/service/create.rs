@@ -2,10 +2,10 @@
 
 use rand_core::CryptoRng;
 
-use super::{ClaimSubject, IssuedTokens, SessionEvent, Sessions, limits};
+use super::{IssuedTokens, SessionEvent, Sessions, limits};
 use crate::error::SessionError;
 use crate::model::{
-    Authentication, DeviceContext, NewSession, PayloadSize, RefreshState, Session, SessionHandle,
+    Authentication, Device, NewSession, PayloadSize, RefreshState, Session, SessionHandle,
     SessionsOf, Timestamp,
 };
 use crate::store::{KeyRotator, PrivateKeyReader, SessionCreator, SessionLister, SessionRevoker};
@@ -34,37 +34,29 @@ where
     pub async fn create(
         &self,
         new: NewSession,
-        used_by: DeviceContext,
+        device: Device,
         with_anti_csrf: bool,
         now: Timestamp,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<IssuedTokens, SessionError> {
-        let user_id = new.user_id;
-        if user_id.as_str().trim() != user_id.as_str() || user_id.as_str().is_empty() {
+        let subject = new.subject;
+        let user_id = subject.user_id.as_str();
+        if user_id.trim() != user_id || user_id.is_empty() {
             return Err(SessionError::invalid_input(
                 "the user id must not be empty or begin or end with white space",
             ));
         }
-        if user_id.as_str().len() > MAX_USER_ID_LEN {
+        if user_id.len() > MAX_USER_ID_LEN {
             return Err(SessionError::invalid_input("the user id is longer than 256 bytes"));
         }
         let mut payload = new.access_token_payload;
         payload.retain(|name, _| !RESERVED_CLAIMS.contains(&name.as_str()));
         payload.insert("iss".to_owned(), self.config.api.issuer().into());
         payload.extend(new.authentication.map(Authentication::into_claims).unwrap_or_default());
-        let mut subject = ClaimSubject {
-            recipe_user_id: new.recipe_user_id.unwrap_or_else(|| user_id.clone()),
-            user_id,
-            tenant_id: new.tenant_id,
-            payload,
-        };
-        self.fetch_claims(&mut subject, now).await?;
-        let ClaimSubject { user_id, recipe_user_id, tenant_id, payload } = subject;
+        self.fetch_claims(&subject, &mut payload, now).await?;
         let mut session = Session {
-            handle: SessionHandle::random(&self.config.app_id, &user_id, rng),
-            user_id,
-            recipe_user_id,
-            tenant_id,
+            handle: SessionHandle::random(&self.config.app_id, &subject.user_id, rng),
+            subject,
             created_at: now,
             refresh: RefreshState::new(
                 now.plus(self.config.lifetimes.refresh_token),
@@ -73,7 +65,7 @@ where
             access_token_payload: limits::claims(payload)?,
             payload_size: PayloadSize::default(),
             session_data: limits::session_data(new.session_data)?,
-            last_used_by: used_by,
+            last_used_by: device,
             revocation: None,
         };
         let bytes = longest_front_json(&session);
@@ -84,12 +76,12 @@ where
         self.store.create_session(&session).await?;
         self.tell(|| SessionEvent::Created {
             handle: session.handle,
-            user_id: session.user_id.clone(),
-            tenant_id: session.tenant_id.clone(),
+            user_id: session.subject.user_id.clone(),
+            tenant_id: session.subject.tenant_id.clone(),
             expires_at: session.refresh.ends_at(),
         })
         .await;
-        self.keep_to_limit(SessionsOf::user(&session.user_id), now).await?;
+        self.keep_to_limit(SessionsOf::user(&session.subject.user_id), now).await?;
         Ok(issued)
     }
 }

@@ -17,7 +17,7 @@ pub(crate) mod verify;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::claims::{BoxError, ClaimSubject, FetchedClaim};
+pub use self::claims::{BoxError, FetchedClaim};
 pub use self::events::{Listener, RevocationCause, SessionEvent, Told};
 pub use self::jwt::NewJwt;
 use self::keys::KeyRing;
@@ -115,7 +115,7 @@ impl<S> Sessions<S> {
         let access = input
             .sign(keys.signing(self.config.keys.use_dynamic, now)?, now, ttl)
             .map_err(|error| SessionError::Internal(Box::new(error)))?;
-        let front = front_token(&session.user_id, access.expires_at, &access.payload);
+        let front = front_token(&session.subject.user_id, access.expires_at, &access.payload);
         Ok(IssuedTokens { handle, access, refresh, refresh_expires_at, front, anti_csrf })
     }
 }

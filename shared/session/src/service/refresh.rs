@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{IssuedTokens, SessionEvent, Sessions, SigningKeys};
 use crate::error::{Ended, Reuse, SessionError};
-use crate::model::{Decision, DeviceContext, RefreshState, Revocation, Session, Timestamp, decide};
+use crate::model::{Decision, Device, RefreshState, Revocation, Session, Timestamp, decide};
 use crate::store::{PrivateKeyReader, Rotation, SessionRefresher, Transition, Written};
 use crate::token::UnverifiedRefreshToken;
 use crate::token::refresh::{RefreshClaims, is_equal};
@@ -93,7 +93,7 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
         &self,
         presented: &UnverifiedRefreshToken,
         anti_csrf: AntiCsrfProof<'_>,
-        used_by: &DeviceContext,
+        device: &Device,
         now: Timestamp,
     ) -> Result<Refreshed, SessionError> {
         let keys = self.minting_keys(&[presented.unverified_master_key_id()], now).await?;
@@ -102,7 +102,7 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
             .ok_or(SessionError::SessionEnded(Ended::NotAuthentic))?;
         let with_anti_csrf = check_anti_csrf(&claims, anti_csrf)?;
 
-        let spent = self.spend(&claims, used_by, now).await;
+        let spent = self.spend(&claims, device, now).await;
         if let Err(SessionError::Reuse(reuse)) = &spent {
             self.tell(|| SessionEvent::ReuseDetected(reuse.clone())).await;
         }
@@ -111,8 +111,8 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
         let tokens = self.issue(&keys, &session, current, with_anti_csrf, now)?;
         self.tell(|| SessionEvent::Refreshed {
             handle: session.handle,
-            user_id: session.user_id.clone(),
-            tenant_id: session.tenant_id.clone(),
+            user_id: session.subject.user_id.clone(),
+            tenant_id: session.subject.tenant_id.clone(),
             outcome,
             expires_at: session.refresh.ends_at(),
         })
@@ -155,7 +155,7 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
     async fn spend(
         &self,
         claims: &RefreshClaims,
-        used_by: &DeviceContext,
+        device: &Device,
         now: Timestamp,
     ) -> Result<(Session, RefreshOutcome), SessionError> {
         let expires_at = now.plus(self.config.lifetimes.refresh_token);
@@ -165,7 +165,7 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
             now,
             policy: self.config.refresh,
             expires_at,
-            used_by,
+            device,
         };
         let mut written = self.store.rotate(rotation).await?;
         let mut outcome = Ok(RefreshOutcome::Rotated);
@@ -184,11 +184,11 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
                     return Ok((seen, RefreshOutcome::Served));
                 }
                 Decision::Serve(next) => {
-                    (self.advance(&seen, &next, used_by).await?, Ok(RefreshOutcome::Served))
+                    (self.advance(&seen, &next, device).await?, Ok(RefreshOutcome::Served))
                 }
                 Decision::Recover(next) => {
                     let next = RefreshState { expires_at, ..next };
-                    (self.advance(&seen, &next, used_by).await?, Ok(RefreshOutcome::Recovered))
+                    (self.advance(&seen, &next, device).await?, Ok(RefreshOutcome::Recovered))
                 }
                 // Only if the session changed between the write and its answer: take it again.
                 Decision::Rotate(_) => {
@@ -197,16 +197,16 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
                 Decision::Reuse => {
                     let reuse = Reuse {
                         handle: seen.handle,
-                        user_id: seen.user_id.clone(),
-                        tenant_id: seen.tenant_id.clone(),
+                        user_id: seen.subject.user_id.clone(),
+                        tenant_id: seen.subject.tenant_id.clone(),
                         presented: claims.generation,
                         current: seen.refresh.current,
-                        presented_by: used_by.clone(),
+                        presented_by: device.clone(),
                         last_used_by: seen.last_used_by.clone(),
                     };
                     let evidence = Revocation::Reuse {
                         presented: claims.generation.number(),
-                        presented_by: used_by.clone(),
+                        presented_by: device.clone(),
                     };
                     let written = self.store.entomb(&seen, &evidence, now).await?;
                     (written, Err(SessionError::Reuse(Box::new(reuse))))
@@ -229,9 +229,9 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
         &self,
         seen: &Session,
         next: &RefreshState,
-        used_by: &DeviceContext,
+        device: &Device,
     ) -> Result<Written, SessionError> {
-        Ok(self.store.advance(Transition { seen, next, used_by }).await?)
+        Ok(self.store.advance(Transition { seen, next, device }).await?)
     }
 }
 

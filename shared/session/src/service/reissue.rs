@@ -38,7 +38,7 @@ impl<S: PrivateKeyReader> Sessions<S> {
         let access = input
             .sign_until(key, now, claims.expires_at)
             .map_err(|error| SessionError::Internal(Box::new(error)))?;
-        let front = front_token(&session.user_id, access.expires_at, &access.payload);
+        let front = front_token(&session.subject.user_id, access.expires_at, &access.payload);
         Ok(Some(ReissuedToken { access, front, anti_csrf: claims.anti_csrf_token.clone() }))
     }
 }

@@ -18,7 +18,7 @@ pub use self::error::StoreError;
 pub use self::keys::{StoredKeys, StoredMasterKey, StoredSigningKey};
 pub use self::seal::{Answer, DataKey, DataKeys, SealContext};
 use crate::model::{
-    DeviceContext, Generation, RefreshPolicy, RefreshState, Revocation, Session, SessionHandle,
+    Device, Generation, RefreshPolicy, RefreshState, Revocation, Session, SessionHandle,
     SessionsOf, Timestamp,
 };
 use crate::token::PublishedKey;
@@ -46,7 +46,7 @@ pub struct Rotation<'a> {
     /// The new idle end.
     pub expires_at: Timestamp,
     /// Who refreshes.
-    pub used_by: &'a DeviceContext,
+    pub device: &'a Device,
 }
 
 /// A change decided on a session that was seen.
@@ -57,7 +57,7 @@ pub struct Transition<'a> {
     /// The state to write.
     pub next: &'a RefreshState,
     /// Who refreshes.
-    pub used_by: &'a DeviceContext,
+    pub device: &'a Device,
 }
 
 /// A change of single claims of a session's access token payload.

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 use super::jwks::VerifyingKeySet;
 use super::key::{SigningAlgorithm, SigningKey};
-use crate::model::{KeyId, Session, SessionHandle, TenantId, Timestamp, UserId};
+use crate::model::{KeyId, Session, SessionHandle, Subject, TenantId, Timestamp, UserId};
 
 /// Longest access token that is looked at, in bytes; browsers and gateways carry less.
 pub const MAX_LEN: usize = 8 * 1024;
@@ -45,12 +45,8 @@ const VERSION: &str = "5";
 /// What a verified access token says of its session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AccessClaims {
-    /// `sub`: whom the session signs in.
-    pub user_id: UserId,
-    /// `rsub`: the login method's own id of the user.
-    pub recipe_user_id: UserId,
-    /// `tId`.
-    pub tenant_id: TenantId,
+    /// `sub`, `rsub` and `tId`: whom the session signs in.
+    pub subject: Subject,
     /// `sessionHandle`, as written; other issuers' handles have another form.
     pub session_handle: String,
     /// `refreshTokenHash1`: which refresh token was issued with it.
@@ -109,11 +105,7 @@ impl fmt::Debug for MintedAccessToken {
 #[derive(Clone, Debug)]
 pub struct AccessTokenInput<'a> {
     /// Whom the session signs in.
-    pub user_id: &'a UserId,
-    /// The login method's own id of the user.
-    pub recipe_user_id: &'a UserId,
-    /// The tenant.
-    pub tenant_id: &'a TenantId,
+    pub subject: &'a Subject,
     /// The session.
     pub handle: &'a SessionHandle,
     /// Custom claims; reserved names among them are ignored.
@@ -195,9 +187,7 @@ impl<'a> AccessTokenInput<'a> {
         anti_csrf_token: Option<&'a str>,
     ) -> Self {
         Self {
-            user_id: &session.user_id,
-            recipe_user_id: &session.recipe_user_id,
-            tenant_id: &session.tenant_id,
+            subject: &session.subject,
             handle: &session.handle,
             custom: &session.access_token_payload,
             refresh_token_hash,
@@ -245,9 +235,9 @@ impl AccessTokenInput<'_> {
             payload.remove(name);
         }
         payload.extend([
-            ("sub".to_owned(), self.user_id.as_str().into()),
-            ("rsub".to_owned(), self.recipe_user_id.as_str().into()),
-            ("tId".to_owned(), self.tenant_id.as_str().into()),
+            ("sub".to_owned(), self.subject.user_id.as_str().into()),
+            ("rsub".to_owned(), self.subject.recipe_user_id.as_str().into()),
+            ("tId".to_owned(), self.subject.tenant_id.as_str().into()),
             ("sessionHandle".to_owned(), self.handle.to_string().into()),
             ("refreshTokenHash1".to_owned(), self.refresh_token_hash.into()),
             // Refresh rotates at once, so there is never a parent to promote (contract §5.8).
@@ -448,9 +438,7 @@ fn session_claims(payload: &Map<String, Value>, version: u32) -> Option<AccessCl
         _ => TenantId::new(text("tId")?),
     };
     Some(AccessClaims {
-        user_id,
-        recipe_user_id,
-        tenant_id,
+        subject: Subject { user_id, recipe_user_id, tenant_id },
         session_handle: text("sessionHandle")?,
         refresh_token_hash: text("refreshTokenHash1")?,
         anti_csrf_token: text("antiCsrfToken"),

@@ -19,7 +19,7 @@ const SMALLEST_FRAME: usize = r#"{"uid":"u","ate":9999999999000,"up":}"#.len();
 pub fn longest_front_json(session: &Session) -> usize {
     let (hash, uuid) = ("0".repeat(64), "00000000-0000-4000-8000-000000000000");
     let input = AccessTokenInput::of(session, &hash, Some(uuid));
-    front_json(&session.user_id, LATEST, &input.payload(LATEST, LATEST)).len()
+    front_json(&session.subject.user_id, LATEST, &input.payload(LATEST, LATEST)).len()
 }
 
 /// Characters of a front token whose JSON has so many bytes: base64 with padding.
@@ -49,25 +49,21 @@ mod tests {
     use serde_json::{Map, json};
 
     use super::*;
-    use crate::model::{
-        DeviceContext, KeyId, PayloadSize, RefreshState, SessionHandle, TenantId, UserId,
-    };
+    use crate::model::{Device, KeyId, PayloadSize, RefreshState, SessionHandle, Subject};
     use crate::token::front_token;
     use crate::token::key::SigningKey;
 
     fn session(user_id: &str, custom: &serde_json::Value) -> Session {
-        let user_id = UserId::new(user_id);
+        let subject = Subject::user(user_id);
         Session {
-            handle: SessionHandle::random("app", &user_id, &mut rand::rng()),
-            recipe_user_id: user_id.clone(),
-            user_id,
-            tenant_id: TenantId::public(),
+            handle: SessionHandle::random("app", &subject.user_id, &mut rand::rng()),
+            subject,
             created_at: LATEST,
             refresh: RefreshState::new(LATEST, None),
             access_token_payload: custom.as_object().cloned().unwrap_or_default(),
             payload_size: PayloadSize::default(),
             session_data: Map::new(),
-            last_used_by: DeviceContext::default(),
+            last_used_by: Device::default(),
             revocation: None,
         }
     }
@@ -84,7 +80,7 @@ mod tests {
                 let (hash, uuid) = ("f".repeat(64), "f".repeat(36));
                 let input = AccessTokenInput::of(&session, &hash, Some(&uuid));
                 let minted = input.sign_until(&key, LATEST, LATEST).unwrap();
-                let front = front_token(&session.user_id, LATEST, &minted.payload);
+                let front = front_token(&session.subject.user_id, LATEST, &minted.payload);
                 let json = longest_front_json(&session);
                 assert_eq!(front.len(), front_len(json));
                 // The frame is taken for that of a user id of one character.

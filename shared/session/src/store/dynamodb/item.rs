@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::model::{
-    DeviceContext, Generation, PayloadSize, RefreshState, Revocation, Session, SessionHandle,
+    Device, Generation, PayloadSize, RefreshState, Revocation, Session, SessionHandle, Subject,
     TenantId, Timestamp, UserId,
 };
 use crate::store::StoreError;
@@ -50,7 +50,7 @@ struct SessionItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     payload_version: Option<u64>,
     session_data: Map<String, Value>,
-    last_used_by: DeviceContext,
+    last_used_by: Device,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revoked_at: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,13 +74,14 @@ pub(super) const fn ttl(expires_at: Timestamp) -> u64 {
 /// A session as its item.
 pub(super) fn from_session(session: &Session) -> Result<Item, StoreError> {
     let refresh = &session.refresh;
+    let Subject { user_id, recipe_user_id, tenant_id } = session.subject.clone();
     let item = SessionItem {
         pk: session.handle.partition().to_string(),
         sk: session.handle.to_string(),
         format: FORMAT,
-        user_id: session.user_id.clone(),
-        recipe_user_id: session.recipe_user_id.clone(),
-        tenant_id: session.tenant_id.clone(),
+        user_id,
+        recipe_user_id,
+        tenant_id,
         created_at: session.created_at.as_millis(),
         expires_at: refresh.expires_at.as_millis(),
         absolute_end: refresh.absolute_end.map(Timestamp::as_millis),
@@ -118,9 +119,11 @@ pub(super) fn to_session(handle: &SessionHandle, item: Item) -> Result<Session, 
     };
     Ok(Session {
         handle: *handle,
-        user_id: item.user_id,
-        recipe_user_id: item.recipe_user_id,
-        tenant_id: item.tenant_id,
+        subject: Subject {
+            user_id: item.user_id,
+            recipe_user_id: item.recipe_user_id,
+            tenant_id: item.tenant_id,
+        },
         created_at: Timestamp::from_millis(item.created_at),
         refresh: RefreshState {
             current,
@@ -143,7 +146,7 @@ pub(super) fn to_session(handle: &SessionHandle, item: Item) -> Result<Session, 
     })
 }
 
-/// Evidence, claims and data as attributes.
+/// Devices, evidence, claims and data as attributes.
 pub(super) fn value(
     handle: &SessionHandle,
     value: &impl Serialize,

@@ -26,7 +26,7 @@ use super::{
     DataKeys, Rotation, SessionCreator, SessionReader, SessionRefresher, SessionRevoker,
     StoreError, Transition, Written,
 };
-use crate::model::{DeviceContext, RefreshState, Revocation, Session, SessionHandle, Timestamp};
+use crate::model::{RefreshState, Revocation, Session, SessionHandle, Timestamp};
 
 /// The condition that a session is alive, is what this version writes, and has not ended at `:now`.
 const IS_ALIVE: &str = "#format = :format AND attribute_not_exists(revoked_at) \
@@ -120,13 +120,13 @@ impl SessionCreator for DynamoDb {
 
 impl SessionRefresher for DynamoDb {
     async fn rotate(&self, rotation: Rotation<'_>) -> Result<Written, StoreError> {
-        let Rotation { handle, presented, now, policy, expires_at, used_by } = rotation;
+        let Rotation { handle, presented, now, policy, expires_at, device } = rotation;
         let result = self
             .update(handle)
             .update_expression(
                 "SET #current = :next, parent = :presented, grandparent = parent, \
                  rotated_at = :now, served_at = :now, \
-                 expires_at = :expires_at, #ttl = :ttl, last_used_by = :used_by",
+                 expires_at = :expires_at, #ttl = :ttl, last_used_by = :device",
             )
             .condition_expression(format!(
                 "#current = :presented AND rotated_at < :cutoff AND {IS_ALIVE}"
@@ -139,14 +139,14 @@ impl SessionRefresher for DynamoDb {
             .expression_attribute_values(":cutoff", n(policy.rotation_cutoff(now).as_millis()))
             .expression_attribute_values(":expires_at", n(expires_at.as_millis()))
             .expression_attribute_values(":ttl", n(item::ttl(expires_at)))
-            .expression_attribute_values(":used_by", context(used_by))
+            .expression_attribute_values(":device", item::value(handle, device)?)
             .send()
             .await;
         written(handle, result)
     }
 
     async fn advance(&self, transition: Transition<'_>) -> Result<Written, StoreError> {
-        let Transition { seen, next, used_by } = transition;
+        let Transition { seen, next, device } = transition;
         let RefreshState { current, rotated_at, served_at, expires_at, .. } = *next;
         let request = self.update(&seen.handle);
         let (request, window) = if rotated_at == seen.refresh.rotated_at {
@@ -161,7 +161,7 @@ impl SessionRefresher for DynamoDb {
         let result = request
             .update_expression(
                 "SET #current = :current, rotated_at = :rotated_at, served_at = :served_at, \
-                 expires_at = :expires_at, #ttl = :ttl, last_used_by = :used_by",
+                 expires_at = :expires_at, #ttl = :ttl, last_used_by = :device",
             )
             .condition_expression(format!("{IS_AS_SEEN} AND {window}"))
             .set_as_seen(&seen.refresh)
@@ -171,7 +171,7 @@ impl SessionRefresher for DynamoDb {
             .expression_attribute_values(":served_at", n(item::millis(served_at)))
             .expression_attribute_values(":expires_at", n(expires_at.as_millis()))
             .expression_attribute_values(":ttl", n(item::ttl(expires_at)))
-            .expression_attribute_values(":used_by", context(used_by))
+            .expression_attribute_values(":device", item::value(&seen.handle, device)?)
             .send()
             .await;
         written(&seen.handle, result)
@@ -251,12 +251,4 @@ where
 
 fn n(number: u64) -> AttributeValue {
     AttributeValue::N(number.to_string())
-}
-
-fn context(used_by: &DeviceContext) -> AttributeValue {
-    let text = |(name, value): (&str, &Option<String>)| {
-        value.clone().map(|value| (name.to_owned(), AttributeValue::S(value)))
-    };
-    let members = [("agent", &used_by.agent), ("network", &used_by.network)];
-    AttributeValue::M(members.into_iter().filter_map(text).collect())
 }
