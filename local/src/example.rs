@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use session::http::{create, error_response, json};
 use session::model::{Authentication, Clock, Device, NewSession, claims};
-use session::store::{KeyRotator, PrivateKeyReader, SessionCreator, SessionLister, SessionRevoker};
+use session::store::SignInStore;
 use session::{SessionConfig, Sessions};
 
 /// How long ago the user may have signed in for a transfer: short enough to see it refused.
@@ -31,14 +31,11 @@ struct SignIn {
 
 /// `POST /example/signin`: creates a session for whoever is named. A real application checks a
 /// credential first.
-pub(crate) async fn sign_in<S>(
+pub(crate) async fn sign_in<S: SignInStore>(
     sessions: &Sessions<S>,
     clock: &impl Clock,
     request: Request,
-) -> Answer
-where
-    S: SessionCreator + SessionLister + SessionRevoker + PrivateKeyReader + KeyRotator,
-{
+) -> Answer {
     let Ok(sign_in) = serde_json::from_slice::<SignIn>(request.body().as_ref()) else {
         let problem = json!({ "message": "send JSON such as {\"userId\": \"alice\"}" });
         return ok(json(StatusCode::BAD_REQUEST, &problem));

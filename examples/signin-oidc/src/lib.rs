@@ -12,7 +12,7 @@ use serde_json::json;
 use session::Sessions;
 use session::http::{create, error_response, json};
 use session::model::{Authentication, Clock, Device, NewSession, Timestamp, claims};
-use session::store::{KeyRotator, PrivateKeyReader, SessionCreator, SessionLister, SessionRevoker};
+use session::store::SignInStore;
 
 pub use self::oidc::{IdToken, Provider, Refusal};
 
@@ -29,15 +29,12 @@ struct SignIn {
 ///
 /// 400 for another body, 401 for an ID token that does not hold, with the reason, and 503 while the
 /// provider's keys or the session store cannot be reached.
-pub async fn handle<S>(
+pub async fn handle<S: SignInStore>(
     sessions: &Sessions<S>,
     provider: &Provider,
     clock: &impl Clock,
     request: Request,
-) -> Response<Body>
-where
-    S: SessionCreator + SessionLister + SessionRevoker + PrivateKeyReader + KeyRotator,
-{
+) -> Response<Body> {
     let now = clock.now();
     let Ok(sign_in) = serde_json::from_slice::<SignIn>(request.body().as_ref()) else {
         return message(StatusCode::BAD_REQUEST, "send JSON such as {\"idToken\": \"eyJ…\"}");

@@ -10,7 +10,7 @@ use crate::config::{AllowedMethod, AntiCsrf};
 use crate::error::SessionError;
 use crate::model::{Device, NewSession, Timestamp};
 use crate::service::Sessions;
-use crate::store::{KeyRotator, PrivateKeyReader, SessionCreator, SessionLister, SessionRevoker};
+use crate::store::SignInStore;
 
 /// Creates a session for the client that sent `request`; apply the result to the response.
 ///
@@ -21,18 +21,14 @@ use crate::store::{KeyRotator, PrivateKeyReader, SessionCreator, SessionLister, 
 ///
 /// As [`Sessions::create`]; also [`SessionError::Internal`] if cookies are asked for that browsers
 /// would refuse. Nothing is recorded then.
-pub async fn create<'s, S, B>(
+pub async fn create<'s, S: SignInStore, B: Sync>(
     sessions: &'s Sessions<S>,
     request: &Request<B>,
     new: NewSession,
     device: Device,
     now: Timestamp,
     rng: &mut (impl CryptoRng + Send),
-) -> Result<TokenHeaders<'s>, SessionError>
-where
-    S: SessionCreator + SessionLister + SessionRevoker + PrivateKeyReader + KeyRotator,
-    B: Sync,
-{
+) -> Result<TokenHeaders<'s>, SessionError> {
     let config = sessions.config();
     let headers = request.headers();
     let method = match config.transfer.method {

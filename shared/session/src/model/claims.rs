@@ -12,7 +12,6 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::session::Authentication;
 use super::time::Timestamp;
 
 /// The value of a claim in a payload; null is a value.
@@ -32,6 +31,31 @@ pub fn stored(value: Value, now: Timestamp) -> Value {
 fn age(payload: &Map<String, Value>, key: &str, now: Timestamp) -> Option<i64> {
     let fetched_at = payload.get(key)?.as_object()?.get("t")?.as_u64()?;
     i64::try_from(now.as_millis()).ok()?.checked_sub(i64::try_from(fetched_at).ok()?)
+}
+
+/// How and when a user proved who they are (`auth_time` and `amr` of `OpenID` Connect Core §2).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Authentication {
+    /// When the credentials were checked.
+    pub at: Timestamp,
+    /// By which methods, such as `pwd`, `otp`, `hwk` (RFC 8176 §2).
+    pub methods: Vec<String>,
+}
+
+impl Authentication {
+    /// The claim with the instant, in seconds.
+    pub const AT_CLAIM: &'static str = "auth_time";
+    /// The claim with the methods.
+    pub const METHODS_CLAIM: &'static str = "amr";
+
+    /// The two claims.
+    #[must_use]
+    pub fn into_claims(self) -> Map<String, Value> {
+        Map::from_iter([
+            (Self::AT_CLAIM.to_owned(), self.at.as_secs().into()),
+            (Self::METHODS_CLAIM.to_owned(), self.methods.into()),
+        ])
+    }
 }
 
 /// A claim whose value is text, a number, a boolean or null.

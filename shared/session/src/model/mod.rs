@@ -7,12 +7,13 @@ pub mod refresh;
 pub mod session;
 pub mod time;
 
-pub use claims::{ArrayClaim, BooleanClaim, ClaimValidator, InvalidClaim, PrimitiveClaim};
+pub use claims::{
+    ArrayClaim, Authentication, BooleanClaim, ClaimValidator, InvalidClaim, PrimitiveClaim,
+};
 pub use ids::{Generation, KeyId, SessionHandle, Subject, TenantId, UserId};
 pub use keys::{Demand, KeyLife, KeyState, RotationPolicy};
 pub use refresh::{Decision, RefreshPolicy, RefreshState, decide};
 pub use session::{
-    Authentication, Device, NewSession, PayloadSize, Revocation, Session, SessionInformation,
-    SessionsOf,
+    Device, NewSession, PayloadSize, Revocation, Session, SessionInformation, SessionsOf,
 };
 pub use time::{Clock, Timestamp};

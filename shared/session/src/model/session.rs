@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::claims::{self, Authentication};
 use super::ids::{SessionHandle, Subject, TenantId, UserId};
 use super::refresh::RefreshState;
 use super::time::Timestamp;
@@ -126,7 +127,7 @@ impl SessionInformation {
     /// The value of a claim that is stored with its age (contract §6.3); null is a value.
     #[must_use]
     pub fn claim_value(&self, key: &str) -> Option<&Value> {
-        super::claims::value_of(&self.access_token_payload, key)
+        claims::value_of(&self.access_token_payload, key)
     }
 }
 
@@ -145,31 +146,6 @@ impl From<Session> for SessionInformation {
     }
 }
 
-/// How and when a user proved who they are (`auth_time` and `amr` of `OpenID` Connect Core §2).
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Authentication {
-    /// When the credentials were checked.
-    pub at: Timestamp,
-    /// By which methods, such as `pwd`, `otp`, `hwk` (RFC 8176 §2).
-    pub methods: Vec<String>,
-}
-
-impl Authentication {
-    /// The claim with the instant, in seconds.
-    pub const AT_CLAIM: &'static str = "auth_time";
-    /// The claim with the methods.
-    pub const METHODS_CLAIM: &'static str = "amr";
-
-    /// The two claims.
-    #[must_use]
-    pub fn into_claims(self) -> Map<String, Value> {
-        Map::from_iter([
-            (Self::AT_CLAIM.to_owned(), self.at.as_secs().into()),
-            (Self::METHODS_CLAIM.to_owned(), self.methods.into()),
-        ])
-    }
-}
-
 /// What an application says when it signs a user in.
 #[derive(Clone, Debug)]
 pub struct NewSession {
@@ -180,7 +156,7 @@ pub struct NewSession {
     /// Data to keep with the session.
     pub session_data: Map<String, Value>,
     /// How and when the user proved who they are, for routes that ask
-    /// ([`super::claims::ClaimValidator::authenticated`]).
+    /// ([`claims::ClaimValidator::authenticated`]).
     pub authentication: Option<Authentication>,
 }
 

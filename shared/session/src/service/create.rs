@@ -8,17 +8,14 @@ use crate::model::{
     Authentication, Device, NewSession, PayloadSize, RefreshState, Session, SessionHandle,
     SessionsOf, Timestamp,
 };
-use crate::store::{KeyRotator, PrivateKeyReader, SessionCreator, SessionLister, SessionRevoker};
+use crate::store::SignInStore;
 use crate::token::access::RESERVED_CLAIMS;
 use crate::token::size::longest_front_json;
 
 /// Longest user id, in bytes: it is part of every token.
 const MAX_USER_ID_LEN: usize = 256;
 
-impl<S> Sessions<S>
-where
-    S: SessionCreator + SessionLister + SessionRevoker + PrivateKeyReader + KeyRotator,
-{
+impl<S: SignInStore> Sessions<S> {
     /// Records a new session and issues its first tokens: one write, and with a limit of sessions per
     /// user one query a page and a delete for each session too many. Needs no request; the caller
     /// delivers the tokens.

@@ -153,6 +153,22 @@ impl<S: PrivateKeyReader> Sessions<S> {
             tracing::warn!(%error, "the signing keys could not be loaded ahead of time");
         }
     }
+
+    /// The keys that tell whether a token of our form is authentic.
+    ///
+    /// A table without keys is a fault like a table that does not answer: it may be the wrong table, or
+    /// an emptied one, and that must not end anything on the client. Master keys of these ids are read
+    /// for if they are not loaded, at most once per cooldown; if that fails it is a fault too.
+    pub(super) async fn minting_keys(
+        &self,
+        ids: &[u8],
+        now: Timestamp,
+    ) -> Result<Arc<SigningKeys>, SessionError> {
+        let keys = self.keys.signing(&self.store, ids, now).await?;
+        keys.ok_or_else(|| {
+            SessionError::Internal("there are no keys to check the token with".into())
+        })
+    }
 }
 
 /// One value that is read rarely and used always.

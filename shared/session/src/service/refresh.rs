@@ -1,8 +1,6 @@
 //! Refreshing: one conditional write in the usual case, no read in any.
 
-use std::sync::Arc;
-
-use super::{IssuedTokens, SessionEvent, Sessions, SigningKeys};
+use super::{IssuedTokens, SessionEvent, Sessions};
 use crate::error::{Ended, Reuse, SessionError};
 use crate::model::{Decision, Device, RefreshState, Revocation, Session, Timestamp, decide};
 use crate::store::{PrivateKeyReader, Rotation, SessionRefresher, Transition, Written};
@@ -58,24 +56,6 @@ impl RefreshOutcome {
             Self::Recovered => "Recovered",
             Self::Overtaken => "Overtaken",
         }
-    }
-}
-
-impl<S: PrivateKeyReader> Sessions<S> {
-    /// The keys that tell whether a token of our form is authentic.
-    ///
-    /// A table without keys is a fault like a table that does not answer: it may be the wrong table, or
-    /// an emptied one, and that must not end anything on the client. Master keys of these ids are read
-    /// for if they are not loaded, at most once per cooldown; if that fails it is a fault too.
-    pub(super) async fn minting_keys(
-        &self,
-        ids: &[u8],
-        now: Timestamp,
-    ) -> Result<Arc<SigningKeys>, SessionError> {
-        let keys = self.keys.signing(&self.store, ids, now).await?;
-        keys.ok_or_else(|| {
-            SessionError::Internal("there are no keys to check the token with".into())
-        })
     }
 }
 

@@ -283,3 +283,15 @@ pub trait KeyRotator {
         public: &[PublishedKey],
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
+
+/// What a sign-in asks of a store: it records the session, makes the first keys if there are none, and
+/// ends sessions beyond a limit.
+pub trait SignInStore:
+    SessionCreator + SessionLister + SessionRevoker + PrivateKeyReader + KeyRotator
+{
+}
+
+impl<S> SignInStore for S where
+    S: SessionCreator + SessionLister + SessionRevoker + PrivateKeyReader + KeyRotator
+{
+}
