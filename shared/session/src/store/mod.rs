@@ -13,7 +13,7 @@ use std::future::Future;
 
 use serde_json::{Map, Value};
 
-pub use self::dynamodb::{DynamoDb, ReadOnly};
+pub use self::dynamodb::{DynamoDb, ReadOnly, document};
 pub use self::error::StoreError;
 pub use self::keys::{StoredKeys, StoredMasterKey, StoredSigningKey};
 pub use self::seal::{Answer, DataKey, DataKeys, SealContext};

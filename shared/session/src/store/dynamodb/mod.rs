@@ -4,6 +4,7 @@
 //! transaction and no index on the way of a refresh. A failed condition returns the item it found
 //! (`ALL_OLD`), so the loser of a race classifies itself without a read.
 
+pub mod document;
 mod item;
 mod keys;
 mod payload;
