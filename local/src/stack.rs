@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::Client;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use serde_json::json;
+use session::http::Endpoint;
 use session::model::Clock;
 use session::{SessionConfig, Sessions};
 
@@ -122,19 +123,17 @@ impl Stack {
         let base = &config.api.base_path;
         let mut gateway = application(Gateway::new(authorizer.clone(), cors));
         for tenant in ["", "/{tenantId}"] {
-            let at = |path: &str| format!("{base}{tenant}{path}");
-            gateway = gateway
-                .route(Method::POST, &at("/session/refresh"), Access::Public, &refresh)
-                .route(Method::POST, &at("/signout"), Access::Public, &signout)
-                .route(Method::GET, &at("/jwt/jwks.json"), Access::Public, &jwks)
-                .route(
-                    Method::GET,
-                    &at("/.well-known/openid-configuration"),
-                    Access::Public,
-                    &jwks,
-                );
+            for endpoint in Endpoint::ALL {
+                let path = format!("{base}{tenant}{}", endpoint.path());
+                let function = match endpoint {
+                    Endpoint::Refresh => &refresh,
+                    Endpoint::SignOut => &signout,
+                    Endpoint::Jwks | Endpoint::Discovery => &jwks,
+                };
+                gateway = gateway.route(endpoint.method(), &path, Access::Public, function);
+            }
         }
-        let copy = format!("{}/copy", config.api.refresh_path());
+        let copy = format!("{}/copy", Endpoint::Refresh.path_in(config));
         let copy_refresh_token =
             Function::http(|request| ready(example::copy_refresh_token(&request)));
         let me = Function::http(|request| ready(example::me(&request)));

@@ -8,7 +8,7 @@ use http::Method;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use serde_json::{Map, Value as Json, json};
-use session::http::{RequestSession, RouteOptions, VerifySession, create};
+use session::http::{AntiCsrfCheck, RequestSession, RouteOptions, VerifySession, create};
 use session::model::{
     ArrayClaim, ClaimValidator, Clock as _, Device, NewSession, PrimitiveClaim, SessionHandle,
 };
@@ -527,8 +527,8 @@ async fn v44_v49_v54_anti_csrf_proofs_are_asked_for_as_the_route_says() {
         (RouteOptions::default(), &get, true),
         (RouteOptions::default(), &post, false),
         (RouteOptions::default().optional(), &post, false),
-        (RouteOptions::default().anti_csrf(true), &get, false),
-        (RouteOptions::default().anti_csrf(false), &post, true),
+        (RouteOptions::default().anti_csrf(AntiCsrfCheck::Always), &get, false),
+        (RouteOptions::default().anti_csrf(AntiCsrfCheck::Never), &post, true),
     ] {
         let layer = layer(&stack).with(options.clone());
         let response = send(&layer, request.clone(), &headers, plain).await.unwrap();

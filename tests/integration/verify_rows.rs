@@ -14,7 +14,7 @@ use local::gateway::Cors;
 use local::stack::Stack;
 use session::Sessions;
 use session::http::TransferMethod::{self, Cookie, Header};
-use session::http::{VerifyOptions, error_response, verify};
+use session::http::{AntiCsrfCheck, VerifyOptions, error_response, verify};
 use session::model::Clock as _;
 use testkit::clock::START;
 use testkit::{Harness, keys};
@@ -44,8 +44,10 @@ fn try_refresh() -> Answer {
     Answer::Refused(401, r#"{"message":"try refresh token"}"#.to_owned())
 }
 
-const REQUIRED: VerifyOptions = VerifyOptions { session_required: true, anti_csrf_check: None };
-const OPTIONAL: VerifyOptions = VerifyOptions { session_required: false, anti_csrf_check: None };
+const REQUIRED: VerifyOptions =
+    VerifyOptions { session_required: true, anti_csrf_check: AntiCsrfCheck::Auto };
+const OPTIONAL: VerifyOptions =
+    VerifyOptions { session_required: false, anti_csrf_check: AntiCsrfCheck::Auto };
 
 const OTHER_SITE: [(&str, &str); 1] = [("WEBSITE_DOMAIN", "https://other.com")];
 const VIA_TOKEN: [(&str, &str); 1] = [("ANTI_CSRF", "VIA_TOKEN")];
@@ -482,7 +484,7 @@ async fn v48_a_header_post_needs_no_rid() {
 async fn v49_a_route_may_ask_a_get_for_rid() {
     let stack = Harness::new(&OTHER_SITE).await;
     let cookie = access_cookie(&Jwt::valid().sign());
-    let options = VerifyOptions { anti_csrf_check: Some(true), ..REQUIRED };
+    let options = VerifyOptions { anti_csrf_check: AntiCsrfCheck::Always, ..REQUIRED };
     let answer = route(&stack, options, Method::GET, &[("cookie", &cookie)]).await;
     assert_eq!(answer, try_refresh());
 }
@@ -529,7 +531,7 @@ async fn v53_an_optional_session_needs_the_anti_csrf_token_too() {
 async fn v54_a_route_may_do_without_the_anti_csrf_token() {
     let stack = Harness::new(&VIA_TOKEN).await;
     let cookie = stack.sign_in("cookie").await.access_cookie();
-    let options = VerifyOptions { anti_csrf_check: Some(false), ..REQUIRED };
+    let options = VerifyOptions { anti_csrf_check: AntiCsrfCheck::Never, ..REQUIRED };
     let answer = route(&stack, options, Method::POST, &[("cookie", &cookie)]).await;
     assert_eq!(answer, app(Cookie));
 }

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use session::SessionConfig;
 use session::config::{ConfigError, Origin, Reader, boolean};
+use session::http::AntiCsrfCheck;
 use session::model::ClaimValidator;
 
 use crate::answer::RESERVED_KEYS;
@@ -20,9 +21,9 @@ pub struct AuthorizerConfig {
     /// `CHECK_DATABASE`, default `false`: whether each request asks the table if the session still lives,
     /// in one strongly consistent read. Otherwise a token works until it expires.
     pub check_database: bool,
-    /// `ANTI_CSRF_CHECK`: whether cookie requests need an anti-CSRF proof: `always`, `never`, or `auto`
+    /// `ANTI_CSRF_CHECK`: when requests with cookies need an anti-CSRF proof: `always`, `never`, or `auto`
     /// (default): all but GET do.
-    pub anti_csrf_check: Option<bool>,
+    pub anti_csrf_check: AntiCsrfCheck,
     /// `REQUIRED_CLAIMS`, a JSON list such as `[{"claim":"st-role","includes":"admin"}]`: what a token must
     /// say of its session, or the request is 403.
     pub required_claims: Vec<ClaimValidator>,
@@ -49,7 +50,7 @@ impl Default for AuthorizerConfig {
             response: ResponseFormat::Simple,
             session_required: true,
             check_database: false,
-            anti_csrf_check: None,
+            anti_csrf_check: AntiCsrfCheck::Auto,
             required_claims: Vec::new(),
             context_claims: None,
             allowed_origins: Vec::new(),
@@ -116,11 +117,11 @@ fn response(text: &str) -> Result<ResponseFormat, String> {
     }
 }
 
-fn anti_csrf_check(text: &str) -> Result<Option<bool>, String> {
+fn anti_csrf_check(text: &str) -> Result<AntiCsrfCheck, String> {
     match text {
-        "auto" => Ok(None),
-        "always" => Ok(Some(true)),
-        "never" => Ok(Some(false)),
+        "auto" => Ok(AntiCsrfCheck::Auto),
+        "always" => Ok(AntiCsrfCheck::Always),
+        "never" => Ok(AntiCsrfCheck::Never),
         _ => Err("use auto, always or never".to_owned()),
     }
 }
@@ -178,7 +179,7 @@ mod tests {
         assert_eq!(config.response, ResponseFormat::Policy);
         assert!(!config.session_required);
         assert!(config.check_database);
-        assert_eq!(config.anti_csrf_check, Some(true));
+        assert_eq!(config.anti_csrf_check, AntiCsrfCheck::Always);
         assert_eq!(config.required_claims.len(), 1);
         assert_eq!(config.context_claims.unwrap(), ["st-role", "plan"]);
         let origins: Vec<_> = config.allowed_origins.iter().map(ToString::to_string).collect();

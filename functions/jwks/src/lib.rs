@@ -1,9 +1,8 @@
 //! `GET {base}/jwt/jwks.json` and `GET {base}/.well-known/openid-configuration`: what verifiers read.
 
-use http::Method;
 use lambda_http::{Body, Request, Response};
 use session::Sessions;
-use session::http::{discovery, is_endpoint, jwks, not_found};
+use session::http::{Endpoint, discovery, jwks, not_found};
 use session::model::Clock;
 use session::store::PublicKeyReader;
 
@@ -13,13 +12,10 @@ pub async fn handle<S: PublicKeyReader>(
     clock: &impl Clock,
     request: Request,
 ) -> Response<Body> {
-    let is = |path| is_endpoint(sessions.config(), &request, &Method::GET, path);
-    let response = if is("/jwt/jwks.json") {
-        jwks(sessions, clock.now()).await
-    } else if is("/.well-known/openid-configuration") {
-        discovery(sessions)
-    } else {
-        not_found()
+    let response = match Endpoint::of(sessions.config(), &request) {
+        Some(Endpoint::Jwks) => jwks(sessions, clock.now()).await,
+        Some(Endpoint::Discovery) => discovery(sessions),
+        Some(Endpoint::Refresh | Endpoint::SignOut) | None => not_found(),
     };
     response.map(Body::from)
 }

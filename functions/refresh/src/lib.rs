@@ -1,10 +1,9 @@
 //! `POST {base}/session/refresh`: exchanges a refresh token for a pair.
 
-use http::Method;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt as _, Response};
 use session::Sessions;
-use session::http::{is_endpoint, not_found};
+use session::http::{Endpoint, not_found};
 use session::model::{Clock, Device};
 use session::store::{PrivateKeyReader, SessionRefresher};
 
@@ -15,7 +14,7 @@ pub async fn handle<S: SessionRefresher + PrivateKeyReader>(
     request: Request,
 ) -> Response<Body> {
     let now = clock.now();
-    if !is_endpoint(sessions.config(), &request, &Method::POST, "/session/refresh") {
+    if Endpoint::of(sessions.config(), &request) != Some(Endpoint::Refresh) {
         return not_found().map(Body::from);
     }
     let network = match request.request_context_ref() {

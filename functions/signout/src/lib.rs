@@ -1,9 +1,8 @@
 //! `POST {base}/signout`: ends the session of the caller's access token.
 
-use http::Method;
 use lambda_http::{Body, Request, Response};
 use session::Sessions;
-use session::http::{is_endpoint, not_found, sign_out};
+use session::http::{Endpoint, not_found, sign_out};
 use session::model::Clock;
 use session::store::{PublicKeyReader, SessionRevoker};
 
@@ -14,7 +13,7 @@ pub async fn handle<S: SessionRevoker + PublicKeyReader>(
     request: Request,
 ) -> Response<Body> {
     let now = clock.now();
-    if !is_endpoint(sessions.config(), &request, &Method::POST, "/signout") {
+    if Endpoint::of(sessions.config(), &request) != Some(Endpoint::SignOut) {
         return not_found().map(Body::from);
     }
     let (response, _) = sign_out(sessions, &request, now).await;

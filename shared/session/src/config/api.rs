@@ -38,12 +38,6 @@ impl Api {
     pub fn issuer(&self) -> String {
         format!("{}{}", self.domain, self.base_path)
     }
-
-    /// The path of the refresh endpoint as the client sees it; also the refresh cookie's path.
-    #[must_use]
-    pub fn refresh_path(&self) -> String {
-        format!("{}/session/refresh", self.base_path)
-    }
 }
 
 /// How refusals are told to clients, who tell them apart by status (contract §3.7).

@@ -154,7 +154,7 @@ fn paths_and_cookie_domains_are_normalised() {
         ("COOKIE_SAME_SITE", " Strict "),
     ])
     .unwrap();
-    assert_eq!(config.api.refresh_path(), "/dev/auth/session/refresh");
+    assert_eq!(config.api.base_path, "/dev/auth");
     assert_eq!(config.cookies.access_token_path, "/foo");
     assert_eq!(config.cookies.domain.as_deref(), Some(".example.com"));
     let older = Some(OlderDomain::Domain("api.example.com".to_owned()));

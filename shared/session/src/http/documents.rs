@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
+use super::Endpoint;
 use super::respond::{Response, error_response};
 use crate::model::Timestamp;
 use crate::service::Sessions;
@@ -39,7 +40,7 @@ pub fn discovery<S>(sessions: &Sessions<S>) -> Response {
     let issuer = config.api.issuer();
     public(&json!({
         "issuer": issuer,
-        "jwks_uri": format!("{issuer}/jwt/jwks.json"),
+        "jwks_uri": format!("{issuer}{}", Endpoint::Jwks.path()),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [config.keys.algorithm.name()],
         "response_types_supported": ["id_token"],

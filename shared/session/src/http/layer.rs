@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Method, Request};
+use http::Request;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -15,7 +15,7 @@ use super::names::FRONT_HEADER;
 use super::refresh::{clear_legacy, exchange};
 use super::respond::error_response_by;
 use super::session::{RequestSession, RouteOptions};
-use super::{DefaultErrorHandlers, ErrorHandlers, TokenHeaders, is_endpoint};
+use super::{DefaultErrorHandlers, Endpoint, ErrorHandlers, TokenHeaders};
 use crate::error::SessionError;
 use crate::model::{Clock, Device};
 use crate::service::{BoxError, Sessions};
@@ -234,7 +234,7 @@ impl<S: RouteStore + Send + Sync + 'static> Shared<S> {
         let (parts, body) = request.into_parts();
         let head = Request::from_parts(parts, ());
         let mut cleared = TokenHeaders::new(config, head.headers());
-        let found = if is_endpoint(config, &head, &Method::POST, "/session/refresh") {
+        let found = if Endpoint::of(config, &head) == Some(Endpoint::Refresh) {
             self.refresh(&head, &mut cleared).await
         } else {
             self.session(&head).await

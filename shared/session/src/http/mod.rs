@@ -6,28 +6,32 @@
 //! [`create()`] and [`verify()`], and [`VerifySession`], a tower layer that gives handlers a
 //! [`RequestSession`] to read and change.
 
+mod anti_csrf;
+mod cookies;
 mod create;
 mod documents;
+mod endpoint;
 mod extract;
 mod layer;
 mod refresh;
 mod respond;
 mod session;
 mod sign_out;
-mod tokens;
 mod verify;
 
+pub use self::anti_csrf::AntiCsrfCheck;
+pub use self::cookies::TokenHeaders;
 pub use self::create::create;
 pub use self::documents::{discovery, jwks};
+pub use self::endpoint::Endpoint;
 pub use self::layer::{Protected, RouteStore, VerifySession};
 pub use self::refresh::refresh;
 pub use self::respond::{
-    DefaultErrorHandlers, ErrorHandlers, Response, error_response, error_response_by, is_endpoint,
-    json, not_found,
+    DefaultErrorHandlers, ErrorHandlers, Response, error_response, error_response_by, json,
+    not_found,
 };
 pub use self::session::{RequestSession, RouteOptions, SessionTokens};
 pub use self::sign_out::sign_out;
-pub use self::tokens::TokenHeaders;
 pub use self::verify::{Verified, VerifyOptions, verify};
 
 /// How tokens travel in one request.

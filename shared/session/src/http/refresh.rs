@@ -3,14 +3,14 @@
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::json;
 
-use super::extract::{Cookies, anti_csrf, bearer, has_rid};
+use super::extract::{Cookies, bearer};
 use super::names::{ACCESS_COOKIE, LEGACY_COOKIE, REFRESH_COOKIE};
 use super::respond::{DefaultErrorHandlers, ErrorHandlers as _, Response, error_response};
-use super::{TokenHeaders, TransferMethod};
-use crate::config::{AllowedMethod, AntiCsrf};
+use super::{TokenHeaders, TransferMethod, anti_csrf};
+use crate::config::AllowedMethod;
 use crate::error::{Ended, SessionError};
 use crate::model::{Device, Timestamp};
-use crate::service::{AntiCsrfProof, RefreshOutcome, Refreshed, Sessions};
+use crate::service::{RefreshOutcome, Refreshed, Sessions};
 use crate::store::{PrivateKeyReader, SessionRefresher};
 use crate::token::UnverifiedRefreshToken;
 
@@ -102,16 +102,8 @@ pub(super) async fn exchange<S: SessionRefresher + PrivateKeyReader>(
         (None, None) => return Err(SessionError::SessionEnded(Ended::NoRefreshToken)),
     };
 
-    let proof = match (method, config.websites.of(headers).anti_csrf) {
-        (TransferMethod::Header, _) | (_, AntiCsrf::None) => AntiCsrfProof::NotUsed,
-        (TransferMethod::Cookie, AntiCsrf::ViaCustomHeader) if has_rid(headers) => {
-            AntiCsrfProof::NotUsed
-        }
-        (TransferMethod::Cookie, AntiCsrf::ViaCustomHeader) => {
-            return Err(SessionError::SessionEnded(Ended::AntiCsrf));
-        }
-        (TransferMethod::Cookie, AntiCsrf::ViaToken) => AntiCsrfProof::Token(anti_csrf(headers)),
-    };
+    let proof = anti_csrf::proof(config, headers, method)
+        .ok_or(SessionError::SessionEnded(Ended::AntiCsrf))?;
     let refreshed = sessions.refresh(&presented, proof, device, now).await?;
     match method {
         TransferMethod::Cookie

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
 
@@ -33,30 +33,6 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
 #[must_use]
 pub fn not_found() -> Response {
     json(StatusCode::NOT_FOUND, &json!({ "message": "Not Found" }))
-}
-
-/// Whether a request is for that endpoint: method, base path, at most one tenant segment, path.
-///
-/// The tenant has no effect, one trailing slash is tolerated, the query string is ignored, and the
-/// case of the path counts (contract §3.1).
-#[must_use]
-pub fn is_endpoint<B>(
-    config: &SessionConfig,
-    request: &Request<B>,
-    method: &Method,
-    path: &str,
-) -> bool {
-    let is_tenant = |segment: &str| {
-        segment.strip_prefix('/').is_some_and(|name| {
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-        })
-    };
-    let requested = request.uri().path();
-    let requested = requested.strip_suffix('/').unwrap_or(requested);
-    let rest = requested.strip_prefix(config.api.base_path.as_str());
-    let between = rest.and_then(|rest| rest.strip_suffix(path));
-    request.method().as_str().eq_ignore_ascii_case(method.as_str())
-        && between.is_some_and(|between| between.is_empty() || is_tenant(between))
 }
 
 /// The answers to the outcomes that clients act upon (contract §8).

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::respond::{ErrorHandlers, Response, error_response_by};
 use super::verify::presented;
-use super::{TokenHeaders, TransferMethod, VerifyOptions};
+use super::{AntiCsrfCheck, TokenHeaders, TransferMethod, VerifyOptions};
 use crate::error::{Ended, SessionError};
 use crate::model::{
     Authentication, ClaimValidator, Clock, Session, SessionHandle, SessionInformation, TenantId,
@@ -61,10 +61,10 @@ impl RouteOptions {
         self
     }
 
-    /// Asks every cookie request for an anti-CSRF proof, or none; by default all but GET.
+    /// Asks requests with cookies for an anti-CSRF proof at other times than [`AntiCsrfCheck::Auto`].
     #[must_use]
-    pub const fn anti_csrf(mut self, is_checked: bool) -> Self {
-        self.verify.anti_csrf_check = Some(is_checked);
+    pub const fn anti_csrf(mut self, check: AntiCsrfCheck) -> Self {
+        self.verify.anti_csrf_check = check;
         self
     }
 

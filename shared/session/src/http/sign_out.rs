@@ -4,7 +4,7 @@ use http::{Request, StatusCode};
 use serde_json::json;
 
 use super::respond::{Response, error_response};
-use super::{TokenHeaders, VerifyOptions, verify};
+use super::{AntiCsrfCheck, TokenHeaders, VerifyOptions, verify};
 use crate::error::SessionError;
 use crate::model::Timestamp;
 use crate::service::Sessions;
@@ -39,7 +39,7 @@ async fn end<'s, S: SessionRevoker + PublicKeyReader, B: Sync>(
     request: &Request<B>,
     now: Timestamp,
 ) -> Result<TokenHeaders<'s>, SessionError> {
-    let options = VerifyOptions { session_required: true, anti_csrf_check: Some(true) };
+    let options = VerifyOptions { session_required: true, anti_csrf_check: AntiCsrfCheck::Always };
     let verified = verify(sessions, request, options, now).await?.ok_or(SessionError::NoToken)?;
     // A verified token of another form of handle names no session of ours: nothing to end.
     if let Some(handle) = verified.token.handle() {

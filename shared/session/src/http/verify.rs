@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use http::{Method, Request};
+use http::Request;
 
-use super::TransferMethod;
-use super::extract::{Cookies, anti_csrf, bearer, has_rid};
+use super::extract::{Cookies, bearer};
 use super::names::{ACCESS_COOKIE, LEGACY_COOKIE};
-use crate::config::{AllowedMethod, AntiCsrf};
+use super::{AntiCsrfCheck, TransferMethod, anti_csrf};
+use crate::config::AllowedMethod;
 use crate::error::{SessionError, TryRefresh};
 use crate::model::Timestamp;
 use crate::service::verify::check_anti_csrf;
@@ -20,13 +20,13 @@ use crate::token::{AccessToken, UnverifiedAccessToken};
 pub struct VerifyOptions {
     /// Whether a request without any token is refused. A stale token is refused in any case.
     pub session_required: bool,
-    /// Whether cookie requests need an anti-CSRF proof; `None`: all but GET do.
-    pub anti_csrf_check: Option<bool>,
+    /// When requests with cookies need an anti-CSRF proof.
+    pub anti_csrf_check: AntiCsrfCheck,
 }
 
 impl Default for VerifyOptions {
     fn default() -> Self {
-        Self { session_required: true, anti_csrf_check: None }
+        Self { session_required: true, anti_csrf_check: AntiCsrfCheck::Auto }
     }
 }
 
@@ -92,16 +92,14 @@ pub(super) async fn presented<'r, S: PublicKeyReader, B: Sync>(
         (None, None) => return Ok(None),
     };
 
-    let is_checked = method == TransferMethod::Cookie
-        && options.anti_csrf_check.unwrap_or(request.method() != Method::GET);
-    let proof = config.websites.of(headers).anti_csrf;
-    if is_checked && proof == AntiCsrf::ViaCustomHeader && !has_rid(headers) {
-        return Err(SessionError::TryRefresh(TryRefresh::AntiCsrf));
-    }
+    let proof = if options.anti_csrf_check.applies_to(request.method()) {
+        anti_csrf::proof(config, headers, method)
+            .ok_or(SessionError::TryRefresh(TryRefresh::AntiCsrf))?
+    } else {
+        AntiCsrfProof::NotUsed
+    };
     let token = sessions.verify(token, now).await?;
-    if is_checked && proof == AntiCsrf::ViaToken {
-        check_anti_csrf(&token, AntiCsrfProof::Token(anti_csrf(headers)))?;
-    }
+    check_anti_csrf(&token, proof)?;
     let text = match method {
         TransferMethod::Header => from_header,
         TransferMethod::Cookie => from_cookie,

@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::TransferMethod;
 use super::names::{
     ACCESS_COOKIE, ACCESS_HEADER, ANTI_CSRF_HEADER, FRONT_HEADER, LEGACY_COOKIE, REFRESH_COOKIE,
     REFRESH_HEADER,
 };
+use super::{Endpoint, TransferMethod};
 use crate::config::{CookiePlace, SameSite, SessionConfig};
 use crate::model::Timestamp;
 use crate::service::{IssuedTokens, ReissuedToken};
@@ -187,7 +187,7 @@ impl<'a> TokenHeaders<'a> {
         place: CookiePlace,
     ) {
         let cookies = &self.config.cookies;
-        let refresh_path = self.config.api.refresh_path();
+        let refresh_path = Endpoint::Refresh.path_in(self.config);
         let path = if name == REFRESH_COOKIE { &refresh_path } else { &cookies.access_token_path };
         let expires = httpdate::fmt_http_date(
             SystemTime::UNIX_EPOCH + Duration::from_secs(expires_at.as_secs()),
