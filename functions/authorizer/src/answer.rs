@@ -1,12 +1,69 @@
 //! Verdicts in the words of each front door.
 
+use lambda_runtime::Diagnostic;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use session::SessionError;
 use session::token::AccessToken;
 
-use crate::config::{AuthorizerConfig, ResponseFormat};
 use crate::event::FrontDoor;
-use crate::{Refusal, Verdict};
+
+/// What becomes of a request.
+pub(crate) enum Verdict {
+    /// It goes on.
+    Allow {
+        /// Whose session it has, if it has one.
+        user_id: Option<String>,
+        /// What the integration may know of the session.
+        context: Context,
+    },
+    /// 401: the client refreshes and tries again.
+    Refresh,
+    /// 403: refreshing would not help.
+    Forbid {
+        /// Whose session it is.
+        user_id: String,
+        /// What the client should read, as JSON text.
+        body: Option<String>,
+    },
+}
+
+/// What is raised instead of answered. Its `Debug` text is logged by the runtime.
+#[derive(Debug)]
+pub enum Refusal {
+    /// 401 where it cannot be returned: REST and WebSocket APIs.
+    Unauthorized,
+    /// The event is none that this function understands; 500.
+    UnrecognisedEvent,
+    /// No decision is possible; 500, and the client keeps its session.
+    Fault(SessionError),
+}
+
+impl Refusal {
+    /// The one text that gateways take for 401; with anything before or after it they answer 500.
+    const UNAUTHORIZED: &str = "Unauthorized";
+}
+
+/// Stable names, because alarms match on them.
+impl From<Refusal> for Diagnostic {
+    fn from(refusal: Refusal) -> Self {
+        let (error_type, error_message) = match refusal {
+            Refusal::Unauthorized => ("Unauthorized", Refusal::UNAUTHORIZED.to_owned()),
+            Refusal::UnrecognisedEvent => ("UnrecognisedEvent", "unrecognised event".to_owned()),
+            Refusal::Fault(error) => ("AuthorizerFault", error.to_string()),
+        };
+        Self { error_type: error_type.to_owned(), error_message }
+    }
+}
+
+/// The two forms of answer of an HTTP API with payload 2.0.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ResponseFormat {
+    /// `isAuthorized` and context.
+    Simple,
+    /// An IAM policy.
+    Policy,
+}
 
 /// What the integration may know: flat, because REST APIs and `AppSync` take nothing else.
 pub type Context = Map<String, Value>;
@@ -51,35 +108,31 @@ pub enum Answer {
 /// Who is let in without a session; a policy must name somebody.
 const NOBODY: &str = "anonymous";
 
-/// Says it so that this front door understands; the configured format counts where there is a choice.
+/// Says it so that this front door understands; `format` counts where there is a choice.
 ///
 /// # Errors
 ///
 /// [`Refusal::Unauthorized`] where 401 must be raised.
 pub(crate) fn answer(
-    config: &AuthorizerConfig,
+    format: ResponseFormat,
     front_door: FrontDoor,
     verdict: Verdict,
 ) -> Result<Answer, Refusal> {
     match front_door {
-        FrontDoor::HttpApi2 { .. } if config.response == ResponseFormat::Simple => {
-            Ok(match verdict {
-                Verdict::Allow(token) => simple(true, context(config, token)),
-                Verdict::Forbid { body, .. } => simple(false, reason(body)),
-                Verdict::Refresh => Answer::Unauthorized { error_message: Refusal::UNAUTHORIZED },
-            })
-        }
+        FrontDoor::HttpApi2 { .. } if format == ResponseFormat::Simple => Ok(match verdict {
+            Verdict::Allow { context, .. } => simple(true, context),
+            Verdict::Forbid { body, .. } => simple(false, reason(body)),
+            Verdict::Refresh => Answer::Unauthorized { error_message: Refusal::UNAUTHORIZED },
+        }),
         FrontDoor::HttpApi2 { api } | FrontDoor::HttpApi1 { api } => {
-            policy(config, &api, verdict).or_else(|_| {
+            policy(&api, verdict).or_else(|_| {
                 // Returned, it leaves errors and their alarm to real faults.
                 Ok(Answer::Unauthorized { error_message: Refusal::UNAUTHORIZED })
             })
         }
-        FrontDoor::RestApi { api } | FrontDoor::WebSocketApi { api } => {
-            policy(config, &api, verdict)
-        }
+        FrontDoor::RestApi { api } | FrontDoor::WebSocketApi { api } => policy(&api, verdict),
         FrontDoor::AppSync => Ok(match verdict {
-            Verdict::Allow(token) => app_sync(true, context(config, token)),
+            Verdict::Allow { context, .. } => app_sync(true, context),
             Verdict::Forbid { body, .. } => app_sync(false, reason(body)),
             Verdict::Refresh => app_sync(false, Context::new()),
         }),
@@ -90,11 +143,10 @@ fn simple(is_authorized: bool, context: Context) -> Answer {
     Answer::Simple { is_authorized, context }
 }
 
-fn policy(config: &AuthorizerConfig, api: &str, verdict: Verdict) -> Result<Answer, Refusal> {
+fn policy(api: &str, verdict: Verdict) -> Result<Answer, Refusal> {
     let (effect, principal_id, context) = match verdict {
-        Verdict::Allow(token) => {
-            let user_id = token.as_ref().map(|token| token.claims.subject.user_id.to_string());
-            ("Allow", user_id.unwrap_or_else(|| NOBODY.to_owned()), context(config, token))
+        Verdict::Allow { user_id, context } => {
+            ("Allow", user_id.unwrap_or_else(|| NOBODY.to_owned()), context)
         }
         Verdict::Forbid { user_id, body } => ("Deny", user_id, reason(body)),
         Verdict::Refresh => return Err(Refusal::Unauthorized),
@@ -113,28 +165,26 @@ fn app_sync(is_authorized: bool, context: Context) -> Answer {
     Answer::AppSync { is_authorized, resolver_context, ttl_override: 0 }
 }
 
-/// What the integration learns; nothing if there is no session.
+/// What the integration learns of a session: with the `chosen` claims, or with the complete payload.
 ///
 /// All of it comes from the token, so the token's 8 KiB bound it. Texts, numbers and booleans stay what
 /// they are, what is nested becomes JSON text, and null is left out.
-fn context(config: &AuthorizerConfig, token: Option<AccessToken>) -> Context {
-    let Some(AccessToken { claims, mut payload }) = token else {
-        return Context::new();
-    };
+pub(crate) fn context(token: AccessToken, chosen: Option<&[String]>) -> Context {
+    let AccessToken { claims, mut payload } = token;
     let mut context = Context::new();
     context.insert("userId".to_owned(), claims.subject.user_id.to_string().into());
     context.insert("recipeUserId".to_owned(), claims.subject.recipe_user_id.to_string().into());
     context.insert("tenantId".to_owned(), claims.subject.tenant_id.to_string().into());
     context.insert("sessionHandle".to_owned(), claims.session_handle.into());
     context.insert("expiry".to_owned(), claims.expires_at.as_secs().into());
-    match &config.context_claims {
+    match chosen {
         None => {
             let payload = Value::Object(payload).to_string();
             context.insert(PAYLOAD.to_owned(), payload.into());
         }
         Some(names) => {
-            let chosen = names.iter().filter_map(|name| payload.remove_entry(name));
-            context.extend(chosen.filter_map(|(name, value)| Some((name, flat(value)?))));
+            let found = names.iter().filter_map(|name| payload.remove_entry(name));
+            context.extend(found.filter_map(|(name, value)| Some((name, flat(value)?))));
         }
     }
     context

@@ -6,7 +6,7 @@ use session::config::{ConfigError, Origin, Reader, boolean};
 use session::http::AntiCsrfCheck;
 use session::model::ClaimValidator;
 
-use crate::answer::RESERVED_KEYS;
+use crate::answer::{RESERVED_KEYS, ResponseFormat};
 use crate::claims::validators;
 
 /// What an authorizer asks of requests, and how it answers.
@@ -30,18 +30,9 @@ pub struct AuthorizerConfig {
     /// `CONTEXT_CLAIMS`, names with commas between: the claims that the integration finds in its context,
     /// in place of the complete payload as JSON text.
     pub context_claims: Option<Vec<String>>,
-    /// `ALLOWED_ORIGINS`, origins with commas between: where a WebSocket may be opened from with cookies.
+    /// `WEBSOCKET_ORIGINS`, origins with commas between: where a WebSocket may be opened from with cookies.
     /// If empty, from the websites of `WEBSITE_DOMAIN`.
-    pub allowed_origins: Vec<Origin>,
-}
-
-/// The two forms of answer of an HTTP API with payload 2.0.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ResponseFormat {
-    /// `isAuthorized` and context.
-    Simple,
-    /// An IAM policy.
-    Policy,
+    pub websocket_origins: Vec<Origin>,
 }
 
 impl Default for AuthorizerConfig {
@@ -53,7 +44,7 @@ impl Default for AuthorizerConfig {
             anti_csrf_check: AntiCsrfCheck::Auto,
             required_claims: Vec::new(),
             context_claims: None,
-            allowed_origins: Vec::new(),
+            websocket_origins: Vec::new(),
         }
     }
 }
@@ -85,7 +76,7 @@ impl AuthorizerConfig {
             anti_csrf_check: read.or("ANTI_CSRF_CHECK", default.anti_csrf_check, anti_csrf_check),
             required_claims: read.or("REQUIRED_CLAIMS", default.required_claims, validators),
             context_claims: read.optional("CONTEXT_CLAIMS", claim_names),
-            allowed_origins: read.or("ALLOWED_ORIGINS", Vec::new(), |text| {
+            websocket_origins: read.or("WEBSOCKET_ORIGINS", Vec::new(), |text| {
                 listed(text).map(Origin::parse).collect()
             }),
         }
@@ -173,7 +164,7 @@ mod tests {
             ("ANTI_CSRF_CHECK", "always"),
             ("REQUIRED_CLAIMS", r#"[{"claim":"st-ev","isTrue":true}]"#),
             ("CONTEXT_CLAIMS", "st-role, plan"),
-            ("ALLOWED_ORIGINS", "https://a.example.com,https://b.example.com:8443"),
+            ("WEBSOCKET_ORIGINS", "https://a.example.com,https://b.example.com:8443"),
         ])
         .unwrap();
         assert_eq!(config.response, ResponseFormat::Policy);
@@ -182,7 +173,7 @@ mod tests {
         assert_eq!(config.anti_csrf_check, AntiCsrfCheck::Always);
         assert_eq!(config.required_claims.len(), 1);
         assert_eq!(config.context_claims.unwrap(), ["st-role", "plan"]);
-        let origins: Vec<_> = config.allowed_origins.iter().map(ToString::to_string).collect();
+        let origins: Vec<_> = config.websocket_origins.iter().map(ToString::to_string).collect();
         assert_eq!(origins, ["https://a.example.com", "https://b.example.com:8443"]);
     }
 
@@ -195,7 +186,7 @@ mod tests {
             ("ANTI_CSRF_CHECK", "on"),
             ("REQUIRED_CLAIMS", "admin"),
             ("CONTEXT_CLAIMS", "plan,claims"),
-            ("ALLOWED_ORIGINS", "ftp://example.com"),
+            ("WEBSOCKET_ORIGINS", "ftp://example.com"),
         ]);
         let problems = error.unwrap_err().problems;
         assert_eq!(problems.len(), AuthorizerConfig::variables().len(), "{problems:?}");

@@ -12,7 +12,6 @@ mod config;
 mod event;
 
 use http::{HeaderMap, header};
-use lambda_runtime::Diagnostic;
 use serde_json::Value;
 use session::config::Origin;
 use session::http::{
@@ -20,43 +19,12 @@ use session::http::{
 };
 use session::model::{Clock, Timestamp};
 use session::store::{PublicKeyReader, SessionReader};
-use session::token::AccessToken;
 use session::{SessionConfig, SessionError, Sessions};
 
-pub use self::answer::{Answer, Context};
-pub use self::config::{AuthorizerConfig, ResponseFormat, caveat};
+pub use self::answer::{Answer, Context, Refusal, ResponseFormat};
+use self::answer::{Verdict, context};
+pub use self::config::{AuthorizerConfig, caveat};
 pub use self::event::{Event, FrontDoor};
-
-/// What becomes of a request.
-enum Verdict {
-    /// It goes on, with whatever session it has.
-    Allow(Option<AccessToken>),
-    /// 401: the client refreshes and tries again.
-    Refresh,
-    /// 403: refreshing would not help.
-    Forbid {
-        /// Whose session it is.
-        user_id: String,
-        /// What the client should read, as JSON text.
-        body: Option<String>,
-    },
-}
-
-/// What is raised instead of answered. Its `Debug` text is logged by the runtime.
-#[derive(Debug)]
-pub enum Refusal {
-    /// 401 where it cannot be returned: REST and WebSocket APIs.
-    Unauthorized,
-    /// The event is none that this function understands; 500.
-    UnrecognisedEvent,
-    /// No decision is possible; 500, and the client keeps its session.
-    Fault(SessionError),
-}
-
-impl Refusal {
-    /// The one text that gateways take for 401; with anything before or after it they answer 500.
-    const UNAUTHORIZED: &str = "Unauthorized";
-}
 
 /// Answers one event. No I/O once the keys are loaded, but for one read where the setting demands it.
 ///
@@ -77,7 +45,7 @@ pub async fn handle<S: PublicKeyReader + SessionReader>(
         ) => Verdict::Refresh,
         Err(fault) => return Err(Refusal::Fault(fault)),
     };
-    answer::answer(config, event.front_door, verdict)
+    answer::answer(config.response, event.front_door, verdict)
 }
 
 async fn decide<S: PublicKeyReader + SessionReader>(
@@ -91,7 +59,7 @@ async fn decide<S: PublicKeyReader + SessionReader>(
         anti_csrf_check: config.anti_csrf_check,
     };
     let Some(Verified { token, method }) = verify(sessions, request, options, now).await? else {
-        return Ok(Verdict::Allow(None));
+        return Ok(Verdict::Allow { user_id: None, context: Context::new() });
     };
     if config.check_database {
         sessions.check_alive(&token, now).await?;
@@ -111,7 +79,8 @@ async fn decide<S: PublicKeyReader + SessionReader>(
         let response = DefaultErrorHandlers.invalid_claims(sessions.config(), &failures);
         return Ok(Verdict::Forbid { user_id, body: Some(response.into_body()) });
     }
-    Ok(Verdict::Allow(Some(token)))
+    let context = context(token, config.context_claims.as_deref());
+    Ok(Verdict::Allow { user_id: Some(user_id), context })
 }
 
 /// Whether the page that opens a WebSocket is one of ours. Browsers send cookies with the handshake
@@ -125,20 +94,8 @@ fn is_allowed_origin(
         return false;
     };
     let is_same = |own: &Origin| *origin == own.to_string().as_str();
-    match authorizer.allowed_origins.as_slice() {
+    match authorizer.websocket_origins.as_slice() {
         [] => session.websites.iter().any(|website| is_same(&website.origin)),
         origins => origins.iter().any(is_same),
-    }
-}
-
-/// Stable names, because alarms match on them.
-impl From<Refusal> for Diagnostic {
-    fn from(refusal: Refusal) -> Self {
-        let (error_type, error_message) = match refusal {
-            Refusal::Unauthorized => ("Unauthorized", Refusal::UNAUTHORIZED.to_owned()),
-            Refusal::UnrecognisedEvent => ("UnrecognisedEvent", "unrecognised event".to_owned()),
-            Refusal::Fault(error) => ("AuthorizerFault", error.to_string()),
-        };
-        Self { error_type: error_type.to_owned(), error_message }
     }
 }

@@ -58,7 +58,7 @@ async fn row_73_a_cookie_session_does_not_connect_from_a_foreign_page() {
 
 #[tokio::test] // model
 async fn the_origins_of_websockets_can_be_set() {
-    let settings = [("ALLOWED_ORIGINS", "https://a.example.com, https://b.example.com:8443")];
+    let settings = [("WEBSOCKET_ORIGINS", "https://a.example.com, https://b.example.com:8443")];
     let (_, front) = ours(Kind::WebSocket, &settings).await;
     let cookie = access_cookie(&valid());
     for (origin, status) in [
