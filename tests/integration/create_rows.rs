@@ -131,19 +131,20 @@ async fn c12_cookies_that_browsers_would_refuse_are_refused_and_nothing_is_recor
 }
 
 #[tokio::test]
-async fn c13_cookies_between_two_local_ports_are_lax_and_not_secure() {
-    let local =
-        [("API_DOMAIN", "http://localhost:3001"), ("WEBSITE_DOMAIN", "http://127.0.0.1:3000")];
-    let seen = signed_in(&local, &[COOKIE_MODE]).await;
+async fn c13_cookies_between_two_local_ports_are_lax_and_those_to_another_loopback_name_are_kept() {
+    let api = ("API_DOMAIN", "http://localhost:3001");
+    let seen = signed_in(&[api, ("WEBSITE_DOMAIN", "http://localhost:3000")], &[COOKIE_MODE]).await;
     assert_eq!(seen, app(set_c_ending_in("; SameSite=Lax")));
+    let seen = signed_in(&[api, ("WEBSITE_DOMAIN", "http://127.0.0.1:3000")], &[COOKIE_MODE]).await;
+    assert_eq!(seen, app(set_c_ending_in("; Secure; SameSite=None")));
 }
 
 #[tokio::test]
-async fn c14_local_cookies_across_schemes_are_not_refused() {
+async fn c14_local_cookies_across_schemes_are_neither_refused_nor_dropped_by_browsers() {
     let local =
         [("API_DOMAIN", "http://localhost:3001"), ("WEBSITE_DOMAIN", "https://localhost:3000")];
     let seen = signed_in(&local, &[COOKIE_MODE]).await;
-    assert_eq!(seen, app(set_c_ending_in("; SameSite=None")));
+    assert_eq!(seen, app(set_c_ending_in("; Secure; SameSite=None")));
 }
 
 #[tokio::test]

@@ -106,10 +106,17 @@ impl SessionConfig {
         }
     }
 
+    /// Whether cookies with that `SameSite` are `Secure`. Browsers drop those that are `SameSite=None`
+    /// and are not, and accept `Secure` from this machine without https.
+    #[must_use]
+    pub fn is_secure(&self, same_site: SameSite) -> bool {
+        let needs_it = same_site == SameSite::None;
+        self.cookies.secure || (needs_it && self.api.domain.is_loopback())
+    }
+
     /// Whether browsers would refuse the cookies of that website (contract §1.4).
     #[must_use]
     pub fn is_insecure_cross_site(&self, website: &Website) -> bool {
-        let both_local = self.api.domain.is_local() && website.origin.is_local();
-        website.same_site == SameSite::None && !self.cookies.secure && !both_local
+        website.same_site == SameSite::None && !self.is_secure(website.same_site)
     }
 }

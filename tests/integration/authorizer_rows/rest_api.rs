@@ -54,6 +54,20 @@ fn configured() -> BTreeMap<String, GatewayResponse> {
     responses.collect()
 }
 
+/// Browsers refuse an answer that names two origins, so nobody could read the 401 and refresh.
+#[test] // template
+fn the_answers_of_a_rest_api_itself_name_one_website() {
+    let website = &templates::front_doors()["Parameters"]["WebsiteDomain"];
+    let pattern = website["AllowedPattern"].as_str().unwrap();
+    let has_comma = pattern.replace("{1,5}", "").contains(',');
+    assert!(pattern.starts_with('^') && pattern.ends_with('$') && !has_comma, "{pattern}");
+    let readme = include_str!("../../../README.md");
+    let (_, rest) = readme.split_once("**REST API.**").unwrap();
+    let (text, _) = rest.split_once("**WebSocket API.**").unwrap();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("`WebsiteDomain` is one website here"), "{text}");
+}
+
 #[tokio::test] // model
 async fn row_51_a_missing_header_is_401_without_the_function() {
     let (_, front) = ours(Kind::RestToken, &[]).await;

@@ -56,19 +56,19 @@ impl CookieConfig {
     }
 
     pub(super) fn check(&self, api: &Origin, read: &mut Reader<'_>) {
-        if self.secure && !api.is_https() && !api.is_local() {
+        if self.secure && !api.is_https() && !api.is_loopback() {
             read.problem(format!(
                 "COOKIE_SECURE is true, and {api} is not reached by https: browsers would refuse the \
                  cookies; serve the API by https, or leave COOKIE_SECURE out"
             ));
         }
-        if !self.secure && api.is_https() && !api.is_local() {
+        if !self.secure && api.is_https() && !api.is_loopback() {
             read.problem(
                 "COOKIE_SECURE is false, and the API is reached by https: browsers would also send the \
                  tokens where anybody can read them; leave COOKIE_SECURE out",
             );
         }
-        if self.partitioned && !self.secure {
+        if self.partitioned && !self.secure && !api.is_loopback() {
             read.problem(
                 "COOKIE_PARTITIONED needs Secure cookies, or browsers refuse them: serve the API by \
                  https (API_DOMAIN), or leave it out",

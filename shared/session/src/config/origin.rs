@@ -31,9 +31,20 @@ impl Origin {
         };
         let url = Url::parse(&with_scheme).map_err(|error| format!("not a URL ({error})"))?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err("the scheme must be http or https".to_owned());
+            return Err(
+                "the scheme must be http or https; for apps whose pages have a scheme of their \
+                        own, such as capacitor, see \"Mobile apps\" in docs/clients.md"
+                    .to_owned(),
+            );
         }
         let host = url.host_str().ok_or("there is no host")?.to_owned();
+        if host.contains('*') {
+            return Err(
+                "origins are compared whole, so a wildcard would never match: write out each \
+                        origin, with commas between them where several are possible"
+                    .to_owned(),
+            );
+        }
         Ok(Self { scheme: url.scheme().to_owned(), host, port: url.port() })
     }
 
@@ -49,9 +60,12 @@ impl Origin {
         self.scheme == "https"
     }
 
-    /// Whether it is this machine, or an address instead of a name.
-    pub(super) fn is_local(&self) -> bool {
-        is_local_host(&self.host)
+    /// Whether it is this machine, which browsers trust with `Secure` cookies even without https.
+    pub(super) fn is_loopback(&self) -> bool {
+        let is_loopback = |address: Ipv4Addr| address.is_loopback();
+        self.host == "localhost"
+            || self.host.ends_with(".localhost")
+            || self.host.parse().is_ok_and(is_loopback)
     }
 
     /// Whether cookies of this origin are third-party cookies on `website` (contract §1.4).
@@ -59,16 +73,13 @@ impl Origin {
         Ok(self.scheme != website.scheme || self.site()? != website.site()?)
     }
 
-    /// The top-level site: the registrable domain, with the exceptions of contract §1.4.
+    /// The top-level site as browsers see it: the registrable domain, or the whole host where that is
+    /// an address, this machine, or a public suffix of AWS.
     fn site(&self) -> Result<String, String> {
-        if self.is_local() {
-            return Ok("localhost".to_owned());
-        }
         if let Some(domain) = registrable_domain(&self.host) {
             return Ok(domain.to_owned());
         }
-        // The host is lower case since it was parsed.
-        if [".amazonaws.com", ".local"].iter().any(|suffix| self.host.ends_with(suffix)) {
+        if is_local_host(&self.host) || self.host.ends_with(".amazonaws.com") {
             return Ok(self.host.clone());
         }
         Err(format!(
@@ -100,14 +111,19 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The part of a host that one party registered; `None` without a listed public suffix.
+/// The part of a host that one party registered: a public suffix and the label before it. Where no
+/// suffix is listed, as for names within a company, the last label is one (publicsuffix.org, rule `*`).
+/// `None` for a public suffix itself, and for addresses.
 fn registrable_domain(host: &str) -> Option<&str> {
-    psl::suffix(host.as_bytes()).filter(psl::Suffix::is_known)?;
+    if host.parse::<Ipv4Addr>().is_ok() || host.starts_with('[') {
+        return None;
+    }
     psl::domain_str(host)
 }
 
+/// Whether it is a host that is reached by http unless something else is said.
 fn is_local_host(host: &str) -> bool {
-    host.starts_with("localhost") || host.parse::<Ipv4Addr>().is_ok()
+    host == "localhost" || host.parse::<Ipv4Addr>().is_ok()
 }
 
 /// Normalises a cookie domain: host only, lower case, a leading dot kept except where it is

@@ -57,13 +57,66 @@ fn the_default_gateway_host_is_another_site() {
     assert_eq!(website.anti_csrf, AntiCsrf::ViaCustomHeader);
 }
 
+/// Two sites for browsers, which take `Secure` cookies from this machine without https.
 #[test]
-fn localhost_and_a_loopback_address_are_one_site() {
-    let local =
-        [("API_DOMAIN", "http://localhost:3001"), ("WEBSITE_DOMAIN", "http://127.0.0.1:3000")];
-    let config = config(&local).unwrap();
-    assert_eq!(config.websites.of(&HeaderMap::new()).same_site, SameSite::Lax);
-    assert!(!config.cookies.secure);
+fn a_loopback_name_and_a_loopback_address_are_two_sites() {
+    let cookies = |api, website| {
+        let config = config(&[("API_DOMAIN", api), ("WEBSITE_DOMAIN", website)]).unwrap();
+        let website = config.websites.of(&HeaderMap::new()).clone();
+        let is_refused = config.is_insecure_cross_site(&website);
+        (website.same_site, config.is_secure(website.same_site), is_refused)
+    };
+    let (lax, none) = (SameSite::Lax, SameSite::None);
+    for (api, website, expected) in [
+        ("http://localhost:3001", "http://localhost:3000", (lax, false, false)),
+        ("http://127.0.0.1:3001", "http://127.0.0.1:3000", (lax, false, false)),
+        ("http://localhost:3001", "http://127.0.0.1:3000", (none, true, false)),
+        ("http://127.0.0.1:3001", "http://localhost:3000", (none, true, false)),
+        ("http://192.168.1.5:3001", "http://192.168.1.6:3000", (none, false, true)),
+    ] {
+        assert_eq!(cookies(api, website), expected, "{api} for {website}");
+    }
+}
+
+/// Where no public suffix is listed, the last label is one (publicsuffix.org), as browsers have it.
+#[test]
+fn names_under_unlisted_top_level_domains_have_a_site() {
+    let (lax, none) = (SameSite::Lax, SameSite::None);
+    for (api, website, expected) in [
+        ("http://api.app.localhost:3000", "http://app.localhost:3000", lax),
+        ("http://api.myapp.test", "http://myapp.test", lax),
+        ("https://api.corp.internal", "https://app.corp.internal", lax),
+        ("http://host.docker.internal:3000", "http://host.docker.internal:5173", lax),
+        ("http://api.printer.local", "http://printer.local", lax),
+        ("https://api.corp.internal", "https://app.other.internal", none),
+    ] {
+        let config = config(&[("API_DOMAIN", api), ("WEBSITE_DOMAIN", website)]).unwrap();
+        let same_site = config.websites.of(&HeaderMap::new()).same_site;
+        assert_eq!(same_site, expected, "{api} for {website}");
+    }
+    let internal = ("API_DOMAIN", "https://api.corp.internal");
+    let website = ("WEBSITE_DOMAIN", "https://corp.internal");
+    assert!(config(&[internal, website, ("COOKIE_DOMAIN", ".corp.internal")]).is_ok());
+    refused(&[internal, website, ("COOKIE_DOMAIN", ".internal")], "strangers share it");
+}
+
+#[test]
+fn a_wildcard_is_refused_because_it_would_never_match() {
+    for origin in ["*", "https://*.example.com", "https://example.com,https://*"] {
+        refused(&[("WEBSITE_DOMAIN", origin)], "a wildcard would never match");
+    }
+    refused(&[("API_DOMAIN", "https://*.example.com")], "a wildcard would never match");
+}
+
+#[test]
+fn a_page_of_an_app_with_a_scheme_of_its_own_is_told_the_way_that_works() {
+    for scheme in ["capacitor", "ionic", "chrome-extension"] {
+        let origins = format!("https://example.com,{scheme}://localhost");
+        refused(&[("WEBSITE_DOMAIN", &origins)], "\"Mobile apps\" in docs/clients.md");
+    }
+    let clients = include_str!("../../../../docs/clients.md");
+    let (_, apps) = clients.split_once("## Mobile apps").unwrap();
+    assert!(apps.contains("`capacitor://localhost`"));
 }
 
 #[test]
@@ -141,7 +194,6 @@ fn every_website_must_be_an_origin_of_a_known_site() {
     refused(&[("WEBSITE_DOMAIN", "https://example.com,ftp://x")], "the scheme must be");
     refused(&[("WEBSITE_DOMAIN", "https://example.com,")], "not a URL");
     refused(&[("WEBSITE_DOMAIN", "https://example.com,https://intranet")], "is not known");
-    refused(&[("WEBSITE_DOMAIN", "*")], "is not known");
 }
 
 #[test]

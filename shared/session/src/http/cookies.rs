@@ -194,7 +194,7 @@ impl<'a> TokenHeaders<'a> {
         );
         let domain =
             place.domain.as_ref().map(|domain| format!("; Domain={domain}")).unwrap_or_default();
-        let secure = if cookies.secure { "; Secure" } else { "" };
+        let secure = if self.config.is_secure(self.same_site) { "; Secure" } else { "" };
         let same_site = self.same_site.as_str();
         let partitioned = if place.is_partitioned { "; Partitioned" } else { "" };
         let line = format!(
