@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use session::model::{Generation, SessionHandle};
+use session::model::{Clock as _, Generation, SessionHandle};
 use session::token::UnverifiedAccessToken;
 use testkit::harness::Tokens;
 use testkit::{Fault, Harness, keys};
@@ -606,4 +606,26 @@ async fn r37_switching_the_kind_of_key_costs_nobody_the_session() {
 /// The session that an access token names.
 fn handle(tokens: &Tokens) -> String {
     claims(&tokens.access)["sessionHandle"].as_str().unwrap().to_owned()
+}
+
+/// The host's clock jumps ahead and back; what was minted in between is no theft, and no token of it is
+/// refused.
+#[tokio::test]
+async fn a_clock_that_steps_ahead_and_back_ends_no_session() {
+    let step = Duration::from_mins(10);
+    let (stack, tokens) = signed_in(&[]).await;
+    let begin = stack.clock.now();
+    stack.clock.set(begin.plus(step));
+    let ahead = exchanged_by(&stack, &[("cookie", &tokens.refresh_cookie())]).await;
+    stack.clock.set(begin);
+    exchanged_by(&stack, &[("cookie", &ahead.refresh_cookie())]).await;
+    exchanged_by(&stack, &[("cookie", &tokens.refresh_cookie())]).await;
+    for later in [Duration::ZERO, Duration::from_secs(700)] {
+        stack.clock.set(begin.plus(later));
+        let response =
+            stack.send(http::Method::GET, "/api/me", &[("cookie", &ahead.access_cookie())]).await;
+        assert_eq!(response.status(), 200, "{later:?}");
+        let last = exchanged_by(&stack, &[("cookie", &ahead.refresh_cookie())]).await;
+        assert!(!last.refresh.is_empty());
+    }
 }
