@@ -3,6 +3,7 @@
 mod authorizer_rows;
 mod bad_input;
 mod budgets;
+mod claims;
 mod create_rows;
 mod effects;
 mod events;

@@ -58,6 +58,13 @@ impl AuthorizerConfig {
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut read = Reader::new(&lookup);
         let config = Self::read(&mut read);
+        if !config.session_required && !config.required_claims.is_empty() {
+            read.problem(
+                "SESSION_REQUIRED=false lets in whoever leaves the token out, and REQUIRED_CLAIMS then \
+                 demands nothing of them: leave one of the two out; an authorizer of its own can \
+                 serve the routes that differ",
+            );
+        }
         read.finish(config)
     }
 
@@ -159,7 +166,6 @@ mod tests {
     fn every_setting_is_read() {
         let config = read(&[
             ("AUTHORIZER_RESPONSE", "policy"),
-            ("SESSION_REQUIRED", "false"),
             ("CHECK_DATABASE", "true"),
             ("ANTI_CSRF_CHECK", "always"),
             ("REQUIRED_CLAIMS", r#"[{"claim":"st-ev","isTrue":true}]"#),
@@ -168,13 +174,24 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(config.response, ResponseFormat::Policy);
-        assert!(!config.session_required);
+        assert!(!read(&[("SESSION_REQUIRED", "false")]).unwrap().session_required);
         assert!(config.check_database);
         assert_eq!(config.anti_csrf_check, AntiCsrfCheck::Always);
         assert_eq!(config.required_claims.len(), 1);
         assert_eq!(config.context_claims.unwrap(), ["st-role", "plan"]);
         let origins: Vec<_> = config.websocket_origins.iter().map(ToString::to_string).collect();
         assert_eq!(origins, ["https://a.example.com", "https://b.example.com:8443"]);
+    }
+
+    /// Whoever drops the token would be let in where a claim is demanded.
+    #[test]
+    fn claims_cannot_be_demanded_where_no_session_is() {
+        let demand = ("REQUIRED_CLAIMS", r#"[{"claim":"st-ev","isTrue":true}]"#);
+        let problems = read(&[demand, ("SESSION_REQUIRED", "false")]).unwrap_err().problems;
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains("SESSION_REQUIRED=false lets in"), "{problems:?}");
+        assert!(read(&[demand]).is_ok());
+        assert!(read(&[("REQUIRED_CLAIMS", "[]"), ("SESSION_REQUIRED", "false")]).is_ok());
     }
 
     #[test]

@@ -27,10 +27,22 @@ pub fn stored(value: Value, now: Timestamp) -> Value {
     Value::Object(Map::from_iter(members))
 }
 
-/// How long ago a claim was fetched, in milliseconds; negative if a clock is behind.
+/// How far the clock of whoever wrote an instant may be ahead of ours. An instant beyond that has not
+/// come, or was written in another unit: nothing is known of its age.
+const SKEW: Duration = Duration::from_mins(1);
+
+/// How long ago an instant was, in milliseconds, negative within [`SKEW`]; `None` if it lies ahead.
+fn age_of(instant: Timestamp, now: Timestamp) -> Option<i64> {
+    if instant > now.plus(SKEW) {
+        return None;
+    }
+    i64::try_from(now.as_millis()).ok()?.checked_sub(i64::try_from(instant.as_millis()).ok()?)
+}
+
+/// How long ago a claim was fetched; `None` if nothing usable says so.
 fn age(payload: &Map<String, Value>, key: &str, now: Timestamp) -> Option<i64> {
     let fetched_at = payload.get(key)?.as_object()?.get("t")?.as_u64()?;
-    i64::try_from(now.as_millis()).ok()?.checked_sub(i64::try_from(fetched_at).ok()?)
+    age_of(Timestamp::from_millis(fetched_at), now)
 }
 
 /// How and when a user proved who they are (`auth_time` and `amr` of `OpenID` Connect Core §2).
@@ -226,7 +238,8 @@ impl ClaimValidator {
     }
 
     /// The claim must not be older than this; an older one that can be fetched is fetched again first.
-    /// Custom validators have no age.
+    /// One that does not say when it was fetched, or names an instant that has not come, is older than
+    /// any limit. Custom validators have no age.
     #[must_use]
     pub fn max_age(self, max_age: Duration) -> Self {
         Self { max_age: Some(max_age), ..self }
@@ -290,11 +303,12 @@ impl ClaimValidator {
     ) -> Result<(), Reason> {
         let any_of = Demand::IncludesAny(list(methods.iter().cloned()));
         let at = payload.get(Authentication::AT_CLAIM).and_then(Value::as_u64);
-        let Some(at) = at else {
+        // Whole seconds on both sides, as the claim has no others.
+        let now = Timestamp::from_secs(now.as_secs());
+        let Some(age) = at.and_then(|at| age_of(Timestamp::from_secs(at), now)) else {
             return Err(Reason::Missing(any_of.expectation()));
         };
-        let age = i64::try_from(now.as_secs()).ok().zip(i64::try_from(at).ok());
-        self.check_age(age.map(|(now, at)| now.saturating_sub(at).saturating_mul(1000)))?;
+        self.check_age(Some(age))?;
         let used = payload.get(Authentication::METHODS_CLAIM).unwrap_or(&Value::Null);
         if methods.is_empty() || any_of.holds(used) {
             return Ok(());
@@ -302,17 +316,16 @@ impl ClaimValidator {
         Err(Reason::Wrong(any_of.expectation(), used.clone()))
     }
 
+    /// Whether it is older than it may be; an unknown age is, if there is a limit.
     fn expired(&self, age: Option<i64>) -> bool {
         let max_age = self.max_age.map(|max| i64::try_from(max.as_millis()).unwrap_or(i64::MAX));
-        age.zip(max_age).is_some_and(|(age, max_age)| age > max_age)
+        max_age.is_some_and(|max_age| age.is_none_or(|age| age > max_age))
     }
 
     fn check_age(&self, age: Option<i64>) -> Result<(), Reason> {
-        match (age, self.max_age) {
-            (Some(age), Some(max_age)) if self.expired(Some(age)) => {
-                Err(Reason::Expired { age, max_age })
-            }
-            _ => Ok(()),
+        match self.max_age {
+            Some(max_age) if self.expired(age) => Err(Reason::Expired { age, max_age }),
+            Some(_) | None => Ok(()),
         }
     }
 }
@@ -398,8 +411,8 @@ pub enum Reason {
     Missing(Expectation),
     /// The value is too old.
     Expired {
-        /// How old it is, in milliseconds.
-        age: i64,
+        /// How old it is, in milliseconds, if that is known.
+        age: Option<i64>,
         /// How old it may be.
         max_age: Duration,
     },
@@ -431,7 +444,9 @@ impl Serialize for Reason {
             }
             Self::Expired { age, max_age } => {
                 map.serialize_entry("message", "expired")?;
-                map.serialize_entry("ageInSeconds", &seconds(*age))?;
+                if let Some(age) = age {
+                    map.serialize_entry("ageInSeconds", &seconds(*age))?;
+                }
                 let max_age = i64::try_from(max_age.as_millis()).unwrap_or(i64::MAX);
                 map.serialize_entry("maxAgeInSeconds", &seconds(max_age))?;
             }
@@ -578,6 +593,66 @@ mod tests {
         assert_eq!(validator.to_refetch(&at(2001), NOW), Some("c"));
         let whole = r#"{"message":"expired","ageInSeconds":3,"maxAgeInSeconds":2}"#;
         assert_eq!(reason(&validator, &at(3000)), whole);
+    }
+
+    /// A claim of unknown age is older than any limit; so is one from a time that has not come, beyond
+    /// what clocks differ by.
+    #[test]
+    fn a_claim_whose_age_is_not_known_is_too_old() {
+        let validator = BooleanClaim::new("st-ev").is_true().max_age(Duration::from_mins(5));
+        let fetched_at = |t: Value| {
+            let mut claim = json!({ "v": true, "t": t });
+            if claim["t"].is_null() {
+                claim.as_object_mut().unwrap().remove("t");
+            }
+            Map::from_iter([("st-ev".to_owned(), claim)])
+        };
+        let now = NOW.as_millis();
+        for usable in [json!(now - 300_000), json!(now), json!(now + 60_000)] {
+            assert_eq!(reason(&validator, &fetched_at(usable.clone())), "", "{usable}");
+        }
+        let unusable = [
+            Value::Null,
+            json!("soon"),
+            json!(-1),
+            json!(now + 60_001),
+            json!(now * 1000),
+            json!(u64::MAX),
+        ];
+        for unusable in unusable {
+            let payload = fetched_at(unusable.clone());
+            let expired = r#"{"message":"expired","maxAgeInSeconds":300}"#;
+            assert_eq!(reason(&validator, &payload), expired, "{unusable}");
+            assert_eq!(validator.to_refetch(&payload, NOW), Some("st-ev"), "{unusable}");
+            let ageless = BooleanClaim::new("st-ev").is_true();
+            assert_eq!(reason(&ageless, &payload), "", "{unusable}");
+        }
+        // In seconds, which is long ago.
+        let seconds = fetched_at(json!(NOW.as_secs()));
+        assert!(reason(&validator, &seconds).starts_with(r#"{"message":"expired","ageInSeconds""#));
+    }
+
+    #[test]
+    fn an_authentication_that_lies_ahead_never_was() {
+        let at = |auth_time: Value| {
+            let amr = json!(["otp"]);
+            Map::from_iter([("auth_time".to_owned(), auth_time), ("amr".to_owned(), amr)])
+        };
+        let now = NOW.as_secs();
+        let by_code = ClaimValidator::authenticated_by(["otp"]);
+        let recent = by_code.clone().max_age(Duration::from_mins(5));
+        for usable in [now - 300, now, now + 60] {
+            assert_eq!(reason(&recent, &at(usable.into())), "", "{usable}");
+        }
+        let ahead = [json!(now + 61), json!(now + 86_400), json!(now * 1000), json!(u64::MAX)];
+        let unusable = [json!(now.to_string()), json!(1_700_000_000.5), Value::Null];
+        for unusable in ahead.into_iter().chain(unusable) {
+            for validator in [&by_code, &recent] {
+                let missing =
+                    r#"{"message":"value does not exist","expectedToIncludeAtLeastOneOf":["otp"]}"#;
+                assert_eq!(reason(validator, &at(unusable.clone())), missing, "{unusable}");
+            }
+        }
     }
 
     #[test]
