@@ -1,7 +1,7 @@
 //! A model of an API Gateway HTTP API, as far as the session contract touches it.
 //!
 //! Routes, the authorizer step with its three answers, CORS in the gateway's hands, limits. Bodies and
-//! status codes are those of the service.
+//! status codes are those of the service (docs/authorizer.md §1.5, §1.8, §1.9).
 
 use std::collections::HashMap;
 

@@ -3,7 +3,8 @@
 //!
 //! A request goes the way it goes on AWS: HTTP → payload 2.0 event → authorizer → function → HTTP. The
 //! functions are the real ones behind real Lambda events, and everything they say to `DynamoDB` goes
-//! through the AWS SDK. Only the gateway is a model, and only as far as the contract needs it.
+//! through the AWS SDK. Only the gateway is a model, and only as far as front ends and the authorizer can
+//! tell (docs/authorizer.md §1).
 
 pub mod dynamodb;
 pub mod event;

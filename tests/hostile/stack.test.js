@@ -12,7 +12,7 @@ import { python } from "./python.js";
 /** Long enough for all libraries to see a token while it is valid, short enough to wait for its end. */
 const ACCESS_TOKEN_TTL_SECONDS = 6;
 
-/** What API Gateway's JWT authorizers wait for an issuer, and the largest key set that they take. */
+/** What API Gateway's JWT authorizers wait for an issuer, and the largest key set that they take (docs/authorizer.md §1.16). */
 const GATEWAY_TIMEOUT_MS = 1500;
 const GATEWAY_MAX_KEY_SET_BYTES = 150_000;
 

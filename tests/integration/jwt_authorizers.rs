@@ -1,5 +1,5 @@
-//! What API Gateway's built-in JWT authorizers ask of a token (aws-contract §1.16), for those who use them
-//! in place of ours. `tests/hostile` asks the same of a running stack, by HTTP.
+//! What API Gateway's built-in JWT authorizers ask of a token (docs/authorizer.md §1.16), for those who use
+//! them in place of ours. `tests/hostile` asks the same of a running stack, by HTTP.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

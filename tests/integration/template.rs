@@ -210,31 +210,59 @@ fn keys_are_looked_after_every_hour_from_the_first_on() {
     assert!(schedule.get("StartDate").is_none(), "else a new stack would wait for its first keys");
 }
 
+const README: &str = include_str!("../../README.md");
+const AUTHORIZER: &str = include_str!("../../docs/authorizer.md");
+
 #[test]
-fn the_table_in_readme_names_every_variable() {
-    let readme = include_str!("../../README.md");
+fn every_variable_stands_in_the_table_of_its_document() {
     let session = SessionConfig::variables().into_iter().chain(bootstrap::TABLE_VARIABLES);
-    let own = AuthorizerConfig::variables().into_iter().chain(OWN_VARIABLES.map(|(_, name)| name));
-    for name in session.chain(own) {
-        assert!(readme.contains(&format!("`{name}`")), "{name} is not in README");
+    let session = session.chain(OWN_VARIABLES.map(|(_, name)| name));
+    let session = session.map(|name| (name, "README", README));
+    let own = AuthorizerConfig::variables();
+    let own = own.into_iter().map(|name| (name, "docs/authorizer.md", AUTHORIZER));
+    for (name, file, document) in session.chain(own) {
+        let mut rows = document.lines().filter_map(|line| line.strip_prefix("| `"));
+        let is_named = rows.any(|row| row.split(" | ").next().unwrap().contains(name));
+        assert!(is_named, "{name} is in no table of {file}");
     }
 }
 
 #[test]
-fn what_readme_shows_of_templates_is_in_templates_that_are_checked() {
+fn what_documents_show_of_templates_is_in_templates_that_are_checked() {
     let lines = |text: &str| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
     let templates = [
+        include_str!("../../template.yaml"),
         include_str!("../../examples/template.yaml"),
         include_str!("../../examples/front-doors.yaml"),
     ];
     let templates = templates.map(lines);
-    let readme = include_str!("../../README.md");
-    let shown: Vec<_> = readme.split("```yaml\n").skip(1).collect();
-    assert_eq!(shown.len(), 5);
-    for block in shown {
-        let block = lines(block.split("```").next().unwrap());
-        let mut windows = templates.iter().flat_map(|template| template.windows(block.len()));
-        assert!(windows.any(|window| window == block), "{block:#?}");
+    for (file, document, count) in [("README", README, 1), ("docs/authorizer.md", AUTHORIZER, 10)] {
+        let shown: Vec<_> = document.split("```yaml\n").skip(1).collect();
+        assert_eq!(shown.len(), count, "{file}");
+        for block in shown {
+            let block = lines(block.split("```").next().unwrap());
+            let mut windows = templates.iter().flat_map(|template| template.windows(block.len()));
+            assert!(windows.any(|window| window == block), "{file}: {block:#?}");
+        }
+    }
+}
+
+#[test]
+fn every_authorizer_has_an_alarm_on_errors_and_on_throttling() {
+    let resources = template()["Resources"].as_mapping().unwrap().clone();
+    let alarms: Vec<_> = resources
+        .values()
+        .filter(|resource| resource["Type"] == "AWS::CloudWatch::Alarm")
+        .map(|alarm| {
+            let alarm = &alarm["Properties"];
+            (text(&alarm["MetricName"]), text(&alarm["Dimensions"][0]["Value"]))
+        })
+        .collect();
+    for authorizer in functions().iter().filter(|it| it.code == "functions/authorizer") {
+        for metric in ["Errors", "Throttles"] {
+            let wanted = (metric.to_owned(), authorizer.name.clone());
+            assert!(alarms.contains(&wanted), "{wanted:?}");
+        }
     }
 }
 

@@ -52,10 +52,11 @@ pub(crate) fn events(kind: &str) -> Vec<(String, Value)> {
     wanted.map(|(name, event)| (name, event["Properties"].clone())).collect()
 }
 
-/// Names and properties of the authorizers of all HTTP APIs.
+/// Names and properties of the Lambda authorizers of all HTTP APIs.
 pub(crate) fn http_authorizers() -> Vec<(String, Value)> {
     let apis = resources("AWS::Serverless::HttpApi");
-    apis.iter().flat_map(|(_, api)| members(&api["Auth"]["Authorizers"])).collect()
+    let all = apis.iter().flat_map(|(_, api)| members(&api["Auth"]["Authorizers"]));
+    all.filter(|(_, authorizer)| authorizer.get("FunctionArn").is_some()).collect()
 }
 
 fn members(value: &Value) -> Vec<(String, Value)> {

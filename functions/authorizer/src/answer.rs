@@ -1,4 +1,4 @@
-//! Verdicts in the words of each front door.
+//! Verdicts in the words of each front door (docs/authorizer.md §1.4, §1.11).
 
 use lambda_runtime::Diagnostic;
 use serde::Serialize;
@@ -44,7 +44,7 @@ impl Refusal {
     const UNAUTHORIZED: &str = "Unauthorized";
 }
 
-/// Stable names, because alarms match on them.
+/// Stable names: gateways compare the message, queries of logs the type (docs/authorizer.md §1.4).
 impl From<Refusal> for Diagnostic {
     fn from(refusal: Refusal) -> Self {
         let (error_type, error_message) = match refusal {

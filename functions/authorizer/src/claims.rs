@@ -1,4 +1,5 @@
-//! Required claims as a setting: JSON into the validators that the session service has.
+//! Required claims as a setting: JSON into the validators that the session service has (docs/authorizer.md
+//! §4).
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! The events of every front door, as they come: members may be missing or null, and header names are
-//! in any case.
+//! in any case (docs/authorizer.md §1.2).
 //!
 //! One struct per shape, with nothing in it that does not matter for the decision. Each becomes the
 //! request that the client sent, so that one verification serves all.
@@ -111,7 +111,7 @@ struct AppSync {
 }
 
 impl Event {
-    /// Recognises an event; `None` if it is of no known shape. The order matters.
+    /// Recognises an event; `None` if it is of no known shape. The order matters (docs/authorizer.md §1.3).
     #[must_use]
     pub fn recognise(event: &Value) -> Option<Self> {
         let text = |name: &str| event.get(name).and_then(Value::as_str);

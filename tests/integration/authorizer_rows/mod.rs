@@ -1,9 +1,9 @@
-//! The authorizer behind every front door: rows 1 to 88 of the AWS platform contract, section 9.
+//! The authorizer behind every front door: rows 1 to 88 of docs/authorizer.md §9.
 //!
 //! A row stands at the lowest level that can fail here, and says so: *function*, our handler's own
 //! result; *model*, our function behind a model of the gateway; *model, given result*, what the gateway
 //! makes of results that ours never gives; *template*, what the templates configure. What no model can
-//! prove is a check of `tests/live/smoke`.
+//! prove is a check of `tests/live/smoke` (docs/authorizer.md §10).
 
 mod http_api;
 mod limits;
@@ -24,7 +24,7 @@ use crate::mint::{Jwt, bearer};
 
 const OTHER_SITE: (&str, &str) = ("WEBSITE_DOMAIN", "https://other.com");
 
-/// U, F and E of the contract.
+/// U, F and E of docs/authorizer.md §9.
 const UNAUTHORIZED: &str = r#"{"message":"Unauthorized"}"#;
 const FORBIDDEN: &str = r#"{"message":"Forbidden"}"#;
 const SERVER_ERROR: &str = r#"{"message":"Internal Server Error"}"#;
@@ -118,11 +118,17 @@ fn allowed() -> String {
 }
 
 #[test]
-fn every_row_is_a_test_named_by_its_number() {
+fn the_rows_of_the_document_are_the_tests_named_by_their_numbers() {
+    let document = include_str!("../../../docs/authorizer.md").split("\n## ");
+    let section = document.filter(|section| section.starts_with("9 ")).collect::<String>();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(' '));
+    let rows: Vec<u8> = rows.filter_map(|(number, _)| number.parse().ok()).collect();
+    assert_eq!(rows, (1..=88).collect::<Vec<u8>>());
+
     let sources =
         [include_str!("http_api.rs"), include_str!("rest_api.rs"), include_str!("other.rs")];
-    let missing: Vec<_> = (1..=88)
-        .filter(|row| !sources.iter().any(|source| source.contains(&format!("fn row_{row:02}_"))))
-        .collect();
-    assert_eq!(missing, [0; 0]);
+    let tests = sources.iter().flat_map(|source| source.split("fn row_").skip(1));
+    let tests: Vec<u8> =
+        tests.map(|test| test.split('_').next().unwrap().parse().unwrap()).collect();
+    assert_eq!(tests, rows);
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::mint::{Jwt, access_cookie, bearer};
 use crate::templates;
 
-/// D1 and D2 of the contract: an explicit deny, and no match.
+/// D1 and D2 of docs/authorizer.md §9: an explicit deny, and no match.
 const DENIED: &str =
     r#"{"Message":"User is not authorized to access this resource with an explicit deny"}"#;
 const NOT_ALLOWED: &str = r#"{"Message":"User is not authorized to access this resource"}"#;
@@ -34,7 +34,7 @@ fn policy(effect: &str, resource: &str, context: &Value) -> Value {
     })
 }
 
-/// The gateway responses of the template that shows how to attach a REST API.
+/// The gateway responses of the template that shows how to attach a REST API (docs/authorizer.md §1.10).
 fn configured() -> BTreeMap<String, GatewayResponse> {
     let template = templates::front_doors();
     let responses = &template["Resources"]["RestApi"]["Properties"]["GatewayResponses"];
@@ -61,9 +61,9 @@ fn the_answers_of_a_rest_api_itself_name_one_website() {
     let pattern = website["AllowedPattern"].as_str().unwrap();
     let has_comma = pattern.replace("{1,5}", "").contains(',');
     assert!(pattern.starts_with('^') && pattern.ends_with('$') && !has_comma, "{pattern}");
-    let readme = include_str!("../../../README.md");
-    let (_, rest) = readme.split_once("**REST API.**").unwrap();
-    let (text, _) = rest.split_once("**WebSocket API.**").unwrap();
+    let document = include_str!("../../../docs/authorizer.md");
+    let (_, rest) = document.split_once("### 1.10 Gateway responses").unwrap();
+    let (text, _) = rest.split_once("### 1.11").unwrap();
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("`WebsiteDomain` is one website here"), "{text}");
 }
@@ -269,6 +269,25 @@ async fn row_68_an_unknown_path_is_403_without_the_authorizer() {
     assert_eq!(outcome.status(), 403);
     assert_eq!(outcome.body(), r#"{"message":"Missing Authentication Token"}"#);
     assert_eq!(front.take_invocations(), 0);
+}
+
+#[tokio::test] // model with the gateway responses of the template
+async fn every_refusal_of_the_templates_api_can_be_read_by_the_website() {
+    let bearer = bearer(&valid());
+    let (path, unknown) = ("/orders", "/nowhere");
+    for (result, path, status) in [
+        (json!({}), path, 500),
+        (policy("Deny", "*", &json!({ "body": "{}" })), path, 403),
+        (policy("Allow", "arn:*/POST/orders", &json!({})), path, 403),
+        (policy("Allow", "*", &json!({})), unknown, 403),
+    ] {
+        let mut front = given(Kind::RestRequest, result);
+        front.gateway_responses = configured();
+        let outcome = front.send(&request(Method::GET, path, &[("authorization", &bearer)])).await;
+        assert_eq!(outcome.status(), status, "{path}");
+        let origin = outcome.response.headers().get("access-control-allow-origin");
+        assert_eq!(origin.unwrap(), "https://example.com", "{path}, {status}");
+    }
 }
 
 /// Our function behind RR+A.

@@ -1,4 +1,5 @@
-//! The JWT authorizer that HTTP APIs bring along: no function, and rules of its own.
+//! The JWT authorizer that HTTP APIs bring along: no function, and rules of its own (docs/authorizer.md
+//! §1.16).
 
 use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet};
 use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};

@@ -1,9 +1,9 @@
 //! A model of what stands in front of an authorizer: how each kind of API asks it, what it makes of the
 //! result, what it keeps, and what the client sees.
 //!
-//! The rules are those that AWS states; where it states none, a comment says so. The HTTP API of the
-//! running stack is `local::gateway`; this model adds the other front doors and everything that can be
-//! configured around an authorizer.
+//! The rules are those that AWS states (docs/authorizer.md §1.2 to §1.14); §10 there lists what is assumed
+//! where it states none. The HTTP API of the running stack is `local::gateway`; this model adds the other
+//! front doors and everything that can be configured around an authorizer.
 
 mod managed;
 mod reading;
@@ -43,7 +43,7 @@ pub enum Kind {
     WebSocket,
     /// `AppSync`.
     AppSync,
-    /// What `sam local start-api` makes of [`Self::HttpSimple`].
+    /// What `sam local start-api` makes of [`Self::HttpSimple`] (docs/authorizer.md §8).
     SamLocal,
 }
 

@@ -1,4 +1,4 @@
-//! What a front door makes of an authorizer's result.
+//! What a front door makes of an authorizer's result (docs/authorizer.md §1.4, §1.5).
 
 use local::function::Invoked;
 use serde_json::{Map, Value};

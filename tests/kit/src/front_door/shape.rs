@@ -1,4 +1,5 @@
-//! The authorizer events that each front door makes of a request, and the event files are made of.
+//! The authorizer events that each front door makes of a request (docs/authorizer.md §1.2), and the event
+//! files are made of.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request};
