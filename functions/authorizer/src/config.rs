@@ -15,8 +15,8 @@ pub struct AuthorizerConfig {
     /// `AUTHORIZER_RESPONSE`: `simple` (default) or `policy`, as the authorizer of an HTTP API with
     /// payload 2.0 is set up. All other front doors have one form of answer each.
     pub response: ResponseFormat,
-    /// `SESSION_REQUIRED`, default `true`: whether a request without any token is refused. A stale token
-    /// is refused in any case.
+    /// `SESSION_REQUIRED`, default `true`: whether a request without any token is refused; a text that has
+    /// not the form of our tokens is none. A stale token is refused in any case.
     pub session_required: bool,
     /// `CHECK_DATABASE`, default `false`: whether each request asks the table if the session still lives,
     /// in one strongly consistent read. Otherwise a token works until it expires.

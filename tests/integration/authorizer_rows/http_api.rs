@@ -181,6 +181,8 @@ async fn an_optional_session_may_be_absent_and_not_stale() {
     let optional = [("SESSION_REQUIRED", "false")];
     let allowed = json!({ "isAuthorized": true, "context": {} });
     assert_eq!(http(&optional, &get(&[])).await, allowed);
+    // What has not the form of our tokens is as good as absent.
+    assert_eq!(http(&optional, &get(&[("authorization", "Bearer x")])).await, allowed);
     let expired = get(&[("cookie", &access_cookie(&Jwt::expired().sign()))]);
     assert_eq!(http(&optional, &expired).await, unauthorized());
     let anybody = function(&optional, shape::rest_request(&get(&[]))).await.unwrap();
