@@ -1,35 +1,43 @@
-//! The table of features says what is true: its files, names and tests exist.
+//! The documents say what is true: files, names and tests in the table of features exist, and so does
+//! every row and section of a document that code, tests and other documents cite.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// How many rows each series of the contract's test tables has (contract §10).
-const SERIES: [(char, usize); 7] =
-    [('c', 20), ('v', 58), ('r', 37), ('s', 11), ('m', 15), ('j', 10), ('f', 18)];
+/// The series of the contract's test rows (contract §10).
+const SERIES: [char; 7] = ['c', 'v', 'r', 's', 'm', 'j', 'f'];
+
+/// The documents whose sections are cited, by the word before the section.
+const CITED: [(&str, &str); 2] =
+    [("contract", "docs/contract.md"), ("authorizer", "docs/authorizer.md")];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The text of every source file below those folders.
-fn sources() -> String {
+/// The text of every file with one of those endings, below those folders.
+fn texts(folders: &[&str], endings: &[&str]) -> String {
     let mut text = String::new();
-    let mut open: Vec<_> =
-        ["shared", "functions", "local", "examples", "tests"].map(|it| root().join(it)).into();
+    let mut open: Vec<_> = folders.iter().map(|folder| root().join(folder)).collect();
     while let Some(folder) = open.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let is_source = path.extension().is_some_and(|it| it == "rs" || it == "js");
+            let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
             if path.is_dir() && !["node_modules", "target", "dist"].contains(&name) {
                 open.push(path);
-            } else if is_source && name != "features.rs" {
+            } else if endings.contains(&ending) && name != "features.rs" {
                 text += &fs::read_to_string(path).unwrap();
             }
         }
     }
     text
+}
+
+/// The text of every source file.
+fn sources() -> String {
+    texts(&["shared", "functions", "local", "examples", "tests"], &["rs", "js"])
 }
 
 /// Names of all tests, in Rust and in the browser's suite.
@@ -58,6 +66,28 @@ fn tests() -> BTreeSet<String> {
 fn is_tested(tests: &BTreeSet<String>, row: &str) -> bool {
     let prefix = format!("{}_", row.to_lowercase());
     tests.iter().any(|test| test.starts_with(&prefix))
+}
+
+/// Whether that is the id of a row of the contract, such as `r12`.
+fn is_row(id: &str) -> bool {
+    let number = id.strip_prefix(SERIES).unwrap_or_default();
+    !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The ids of the contract's rows.
+fn contract_rows() -> BTreeSet<String> {
+    let contract = fs::read_to_string(root().join("docs/contract.md")).unwrap().to_lowercase();
+    let ids = contract.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next());
+    ids.filter(|id| is_row(id)).map(str::to_owned).collect()
+}
+
+/// The sections that `text` cites after that word, as in `contract §5.3, §5.4 and §6`.
+fn cited_sections<'a>(text: &'a str, word: &str) -> BTreeSet<&'a str> {
+    let before = format!("{word} §");
+    let lists = text.split(&before).skip(1);
+    let lists = lists.filter_map(|list| list.split(|c| !"0123456789.§,–andto ".contains(c)).next());
+    let numbers = lists.flat_map(|list| list.split(|c: char| c != '.' && !c.is_ascii_digit()));
+    numbers.map(|number| number.trim_matches('.')).filter(|number| !number.is_empty()).collect()
 }
 
 /// Reference, ours, file and tests of each row; headings within the table are left out.
@@ -90,10 +120,38 @@ fn report(problems: impl Iterator<Item = String>) {
 #[test]
 fn every_row_of_the_contract_has_a_test() {
     let tests = tests();
-    let rows = SERIES
-        .iter()
-        .flat_map(|(series, count)| (1..=*count).map(move |number| format!("{series}{number}")));
-    report(rows.filter(|row| !is_tested(&tests, row)));
+    report(contract_rows().into_iter().filter(|row| !is_tested(&tests, row)));
+}
+
+#[test]
+fn every_row_that_a_test_is_named_by_exists() {
+    let (tests, rows) = (tests(), contract_rows());
+    let ids = tests.iter().flat_map(|test| test.split('_').take_while(|id| is_row(id)));
+    let missing = ids.filter(|id| !rows.contains(*id));
+    report(missing.map(|id| format!("docs/contract.md has no row {id}")));
+}
+
+#[test]
+fn every_section_that_is_cited_exists() {
+    let folders = ["shared", "functions", "local", "examples", "tests", "docs", "scripts"];
+    let mut text = texts(&folders, &["rs", "js", "py", "md", "yaml", "toml"]);
+    for file in ["README.md", "ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md", "template.yaml"]
+    {
+        text += &fs::read_to_string(root().join(file)).unwrap();
+    }
+    // Comments go on in the next line.
+    let lines = text.lines().map(|line| line.trim_start_matches(['/', '!', '*', '#', ' ']));
+    let text = lines.collect::<Vec<_>>().join(" ").to_lowercase().replace(".md §", " §");
+    report(CITED.into_iter().flat_map(|(word, path)| {
+        let document = fs::read_to_string(root().join(path)).unwrap();
+        let headings = document.lines().filter_map(|line| line.split_once("# "));
+        let sections: BTreeSet<_> =
+            headings.filter_map(|(_, heading)| heading.split(' ').next()).collect();
+        let cited = cited_sections(&text, word);
+        assert!(cited.len() > 10, "no citation of {path} was found");
+        let missing = cited.into_iter().filter(|number| !sections.contains(number));
+        missing.map(|number| format!("{path} has no section {number}")).collect::<Vec<_>>()
+    }));
 }
 
 #[test]
