@@ -1,11 +1,117 @@
 //! What an application may say in claims and data: it arrives as it was sent, or is refused.
 
-use serde_json::{Value, json};
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Map, Value, json};
+use session::SessionError;
+use session::model::{Device, NewSession};
+use session::service::IssuedTokens;
 use testkit::Harness;
 use testkit::clock::START;
 use testkit::front_door::shape;
+use testkit::harness::Tokens;
 
+use crate::effects::claims;
+use crate::manage::{Service, service};
 use crate::mint::{Jwt, bearer};
+
+async fn create(sessions: &Service, new: NewSession) -> Result<IssuedTokens, SessionError> {
+    let rng = &mut bootstrap::system_rng();
+    sessions.create(new, Device::default(), false, START, rng).await
+}
+
+fn with_claims(access_token_payload: Map<String, Value>) -> NewSession {
+    NewSession { access_token_payload, ..NewSession::for_user("user-1") }
+}
+
+fn one(name: &str, value: &Value) -> Map<String, Value> {
+    Map::from_iter([(name.to_owned(), value.clone())])
+}
+
+/// An application copies the claims of an ID token into the session.
+#[tokio::test]
+async fn no_date_of_another_token_makes_a_session_that_never_verifies() {
+    let (stack, sessions) = service(&[]).await;
+    let year = START.plus(Duration::from_hours(365 * 24)).as_secs();
+    let now = START.as_secs();
+    let dates = [json!(year), json!(-1), json!(1e18), json!(now - 10), json!(1.5), json!(now + 3)];
+    let others = [json!("x"), json!(now.to_string()), json!(null), json!(true), json!([1])];
+    for nbf in dates.into_iter().chain(others).chain([json!({})]) {
+        let new = with_claims(one("nbf", &nbf));
+        let tokens = create(&sessions, new).await.unwrap();
+        let call = async |access: &str| {
+            let value = bearer(access);
+            stack.send(Method::GET, "/api/me", &[("authorization", &value)]).await.status()
+        };
+        assert_eq!(call(&tokens.access.token).await, 200, "{nbf}");
+        let merged =
+            sessions.merge_into_access_token_payload(&tokens.handle, one("nbf", &nbf), START).await;
+        assert!(matches!(merged, Err(SessionError::InvalidInput(_))), "{nbf}: {merged:?}");
+        let value = bearer(tokens.refresh.expose());
+        let refreshed = Tokens::of(&stack.refresh(&[("authorization", &value)]).await);
+        assert_eq!(call(&refreshed.access).await, 200, "{nbf}");
+        let value = refreshed.access_bearer();
+        let response = stack.sign_out(&[("authorization", &value)]).await;
+        assert_eq!(response.status(), 200, "{nbf}");
+    }
+}
+
+/// What RFC 7519, RFC 7800, RFC 8693 and OpenID Connect Core say of these names.
+#[tokio::test]
+async fn a_registered_claim_has_its_registered_form_at_sign_in_and_in_a_merge() {
+    let (stack, sessions) = service(&[]).await;
+    let now = START.as_secs();
+    for (name, good, bad) in [
+        ("aud", vec![json!("api"), json!(["a", "b"])], vec![json!(5), json!([1]), json!({})]),
+        ("jti", vec![json!("x")], vec![json!({}), json!(1)]),
+        (
+            "auth_time",
+            vec![json!(now), json!(0)],
+            vec![json!("x"), json!(now * 1000), json!(-1), json!(1.5)],
+        ),
+        ("amr", vec![json!(["otp"]), json!([])], vec![json!("otp"), json!([1])]),
+        ("acr", vec![json!("aal2")], vec![json!(2), json!(["aal2"])]),
+        ("cnf", vec![json!({ "jkt": "x" })], vec![json!("x"), json!([])]),
+        ("act", vec![json!({ "sub": "admin" })], vec![json!("admin")]),
+    ] {
+        let tokens = create(&sessions, NewSession::for_user("user-1")).await.unwrap();
+        let merge = async |value: &Value| {
+            sessions.merge_into_access_token_payload(&tokens.handle, one(name, value), START).await
+        };
+        for value in good {
+            let created = create(&sessions, with_claims(one(name, &value))).await.unwrap();
+            assert_eq!(claims(&created.access.token)[name], value);
+            assert!(merge(&value).await.unwrap(), "{name}: {value}");
+        }
+        assert!(merge(&Value::Null).await.unwrap(), "{name} can be removed");
+        stack.wire.take_calls();
+        for value in bad {
+            for result in [
+                create(&sessions, with_claims(one(name, &value))).await.map(|_| ()),
+                merge(&value).await.map(|_| ()),
+            ] {
+                let Err(SessionError::InvalidInput(problem)) = result else {
+                    panic!("{name}: {value}: {result:?}")
+                };
+                assert!(problem.contains(&format!("the claim {name} must be ")), "{problem}");
+            }
+        }
+        assert_eq!(stack.wire.take_calls(), [], "bad input costs nothing");
+    }
+}
+
+#[tokio::test]
+async fn the_issuer_is_ours_at_sign_in_and_cannot_be_merged() {
+    let (_, sessions) = service(&[]).await;
+    let tokens = create(&sessions, with_claims(one("iss", &json!("https://evil")))).await.unwrap();
+    assert_eq!(claims(&tokens.access.token)["iss"], "https://api.example.com/auth");
+    for value in [json!("https://evil"), Value::Null] {
+        let patch = one("iss", &value);
+        let merged = sessions.merge_into_access_token_payload(&tokens.handle, patch, START).await;
+        assert!(matches!(merged, Err(SessionError::InvalidInput(_))), "{merged:?}");
+    }
+}
 
 /// Whether the authorizer lets a session with these claims pass.
 async fn passes(demand: &str, payload: &[(&str, Value)]) -> bool {

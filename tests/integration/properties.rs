@@ -11,7 +11,7 @@ use session::model::{
     Device, PayloadSize, RefreshState, Session, SessionHandle, Subject, Timestamp, UserId,
 };
 use session::store::{SessionCreator as _, SessionReader as _};
-use session::token::access::RESERVED_CLAIMS;
+use session::token::registered::CLAIMS;
 use session::token::{UnverifiedAccessToken, VerifyingKeySet, front_token};
 use testkit::clock::START;
 use testkit::events::access_token;
@@ -35,7 +35,7 @@ fn json_value() -> impl Strategy<Value = Value> {
 
 fn claims() -> impl Strategy<Value = Map<String, Value>> {
     prop::collection::btree_map("[a-zA-Z_é-]{1,8}", json_value(), 0..6).prop_map(|map| {
-        let is_free = |name: &String| !RESERVED_CLAIMS.contains(&name.as_str()) && name != "nbf";
+        let is_free = |name: &String| CLAIMS.iter().all(|(known, _)| known != name);
         map.into_iter().filter(|(name, _)| is_free(name)).collect()
     })
 }

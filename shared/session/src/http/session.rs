@@ -21,7 +21,7 @@ use crate::service::{
 use crate::store::{
     DynamoDb, PrivateKeyReader, PublicKeyReader, SessionReader, SessionRevoker, SessionUpdater,
 };
-use crate::token::access::RESERVED_CLAIMS;
+use crate::token::registered::keep_those_of_tokens;
 use crate::token::{AccessClaims, AccessToken, RefreshToken, front_token};
 
 /// What a route asks of its callers.
@@ -544,7 +544,7 @@ impl<S: SessionUpdater + PrivateKeyReader> RequestSession<S> {
             state.payload.clone_from(&reissued.access.payload);
             state.changes.push(Change::Reissued(Box::new(reissued)));
         } else {
-            state.payload.retain(|name, _| RESERVED_CLAIMS.contains(&name.as_str()));
+            keep_those_of_tokens(&mut state.payload);
             state.payload.extend(merged.access_token_payload);
         }
         Ok(())

@@ -9,7 +9,7 @@ use crate::model::{
     SessionsOf, Timestamp,
 };
 use crate::store::SignInStore;
-use crate::token::access::RESERVED_CLAIMS;
+use crate::token::registered::drop_those_of_tokens;
 use crate::token::size::longest_front_json;
 
 /// Longest user id, in bytes: it is part of every token.
@@ -21,7 +21,8 @@ impl<S: SignInStore> Sessions<S> {
     /// delivers the tokens.
     ///
     /// `with_anti_csrf` says whether an anti-CSRF token goes with them; `rng` names the session.
-    /// Reserved claims are dropped (contract §5.2); registered ones are fetched.
+    /// Claims that belong to tokens or the session are dropped ([`crate::token::registered`]); fetched
+    /// ones are fetched.
     ///
     /// # Errors
     ///
@@ -47,7 +48,7 @@ impl<S: SignInStore> Sessions<S> {
             return Err(SessionError::invalid_input("the user id is longer than 256 bytes"));
         }
         let mut payload = new.access_token_payload;
-        payload.retain(|name, _| !RESERVED_CLAIMS.contains(&name.as_str()));
+        drop_those_of_tokens(&mut payload);
         payload.insert("iss".to_owned(), self.config.api.issuer().into());
         payload.extend(new.authentication.map(Authentication::into_claims).unwrap_or_default());
         self.fetch_claims(&subject, &mut payload, now).await?;

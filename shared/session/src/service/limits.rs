@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::error::SessionError;
 use crate::store::document::{self, MAX_LEVELS, MAX_MERGED_CLAIMS, MAX_SESSION_DATA_LEN};
-use crate::token::access::RESERVED_CLAIMS;
+use crate::token::registered;
 
 /// Refuses claims whose front token's JSON has so many bytes and may have fewer.
 pub(super) fn check_front_json(bytes: usize, limit: usize) -> Result<(), SessionError> {
@@ -53,16 +53,23 @@ pub(super) fn session_data(data: Map<String, Value>) -> Result<Map<String, Value
 ///
 /// # Errors
 ///
-/// [`SessionError::InvalidInput`] if the table would not take them.
+/// [`SessionError::InvalidInput`] if the table would not take them, or one has not the form that its name
+/// asks for.
 pub(super) fn claims(claims: Map<String, Value>) -> Result<Map<String, Value>, SessionError> {
-    storable(claims, "the claims")
+    let claims = storable(claims, "the claims")?;
+    match registered::without_form(&claims) {
+        None => Ok(claims),
+        Some((name, form)) => {
+            Err(SessionError::invalid_input(format!("the claim {name} must be {form}")))
+        }
+    }
 }
 
 /// Claims to merge, in the form in which the table gives them back.
 ///
 /// # Errors
 ///
-/// [`SessionError::InvalidInput`] if they are too many, reserved, or the table would not take them.
+/// As [`claims`], and if they are too many, or one of them is not the application's.
 pub(super) fn patch(patch: Map<String, Value>) -> Result<Map<String, Value>, SessionError> {
     if patch.len() > MAX_MERGED_CLAIMS {
         return Err(SessionError::invalid_input(format!(
@@ -70,12 +77,16 @@ pub(super) fn patch(patch: Map<String, Value>) -> Result<Map<String, Value>, Ses
             patch.len()
         )));
     }
-    if let Some(name) = RESERVED_CLAIMS.into_iter().find(|name| patch.contains_key(*name)) {
+    if let Some(name) = registered::unchangeable(&patch) {
         return Err(SessionError::invalid_input(format!(
             "the claim {name} belongs to the session itself and cannot be changed"
         )));
     }
-    claims(patch)
+    let (removed, kept): (Map<_, _>, Map<_, _>) =
+        patch.into_iter().partition(|(_, value)| value.is_null());
+    let mut patch = claims(kept)?;
+    patch.extend(storable(removed, "the claims")?);
+    Ok(patch)
 }
 
 fn storable(map: Map<String, Value>, what: &str) -> Result<Map<String, Value>, SessionError> {

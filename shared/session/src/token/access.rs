@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 use super::jwks::VerifyingKeySet;
 use super::key::{SigningAlgorithm, SigningKey};
+use super::registered::drop_those_of_tokens;
 use crate::model::{KeyId, Session, SessionHandle, Subject, TenantId, Timestamp, UserId};
 
 /// Longest access token that is looked at, in bytes; browsers and gateways carry less.
@@ -24,20 +25,6 @@ pub const MAX_LEN: usize = 8 * 1024;
 
 /// Longest `kid` that is looked up, in bytes; ours are 38 at most.
 const MAX_KEY_ID_LEN: usize = 128;
-
-/// Names an application cannot give to its own claims (contract §5.2).
-pub const RESERVED_CLAIMS: [&str; 10] = [
-    "sub",
-    "iat",
-    "exp",
-    "sessionHandle",
-    "parentRefreshTokenHash1",
-    "refreshTokenHash1",
-    "antiCsrfToken",
-    "rsub",
-    "tId",
-    "stt",
-];
 
 /// The payload version we mint (contract §5.1).
 const VERSION: &str = "5";
@@ -231,9 +218,7 @@ impl AccessTokenInput<'_> {
     /// The complete payload: custom claims, then those of the session.
     pub(super) fn payload(&self, now: Timestamp, expires_at: Timestamp) -> Map<String, Value> {
         let mut payload = self.custom.clone();
-        for name in RESERVED_CLAIMS {
-            payload.remove(name);
-        }
+        drop_those_of_tokens(&mut payload);
         payload.extend([
             ("sub".to_owned(), self.subject.user_id.as_str().into()),
             ("rsub".to_owned(), self.subject.recipe_user_id.as_str().into()),

@@ -5,6 +5,7 @@ pub mod front;
 pub mod jwks;
 pub mod key;
 pub mod refresh;
+pub mod registered;
 pub mod size;
 
 pub use access::{AccessClaims, AccessToken, TokenError, UnverifiedAccessToken};
