@@ -12,8 +12,21 @@ use crate::store::SignInStore;
 use crate::token::registered::drop_those_of_tokens;
 use crate::token::size::longest_front_json;
 
-/// Longest user id, in bytes: it is part of every token.
-const MAX_USER_ID_LEN: usize = 256;
+/// Longest id, in bytes: it is part of every token.
+const MAX_ID_LEN: usize = 256;
+
+/// Refuses an id that would not be read from a token as it was given: readers trim, some of them as
+/// JavaScript does, and text with control characters is shown and logged as something else.
+fn check_id(what: &str, id: &str) -> Result<(), SessionError> {
+    let trimmed = id.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    if !id.is_empty() && id.len() <= MAX_ID_LEN && trimmed == id && !id.contains(char::is_control) {
+        return Ok(());
+    }
+    Err(SessionError::invalid_input(format!(
+        "the {what} must have 1 to {MAX_ID_LEN} bytes, no control characters, and no white space at \
+         either end"
+    )))
+}
 
 impl<S: SignInStore> Sessions<S> {
     /// Records a new session and issues its first tokens: one write, and with a limit of sessions per
@@ -26,8 +39,8 @@ impl<S: SignInStore> Sessions<S> {
     ///
     /// # Errors
     ///
-    /// [`SessionError::InvalidInput`] if the user id is empty or too long, or claims and data would not
-    /// fit ([`super::limits`]); nothing is recorded then. Store faults as they are; a session may be
+    /// [`SessionError::InvalidInput`] if an id is empty, too long or would be read as another one, or
+    /// claims and data would not fit ([`super::limits`]); nothing is recorded then. Store faults as they are; a session may be
     /// recorded then, but nobody holds its tokens.
     pub async fn create(
         &self,
@@ -38,15 +51,9 @@ impl<S: SignInStore> Sessions<S> {
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<IssuedTokens, SessionError> {
         let subject = new.subject;
-        let user_id = subject.user_id.as_str();
-        if user_id.trim() != user_id || user_id.is_empty() {
-            return Err(SessionError::invalid_input(
-                "the user id must not be empty or begin or end with white space",
-            ));
-        }
-        if user_id.len() > MAX_USER_ID_LEN {
-            return Err(SessionError::invalid_input("the user id is longer than 256 bytes"));
-        }
+        check_id("user id", subject.user_id.as_str())?;
+        check_id("recipe user id", subject.recipe_user_id.as_str())?;
+        check_id("tenant id", subject.tenant_id.as_str())?;
         let mut payload = new.access_token_payload;
         drop_those_of_tokens(&mut payload);
         payload.insert("iss".to_owned(), self.config.api.issuer().into());

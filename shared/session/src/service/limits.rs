@@ -93,7 +93,8 @@ fn storable(map: Map<String, Value>, what: &str) -> Result<Map<String, Value>, S
     document::stored(map).ok_or_else(|| {
         SessionError::invalid_input(format!(
             "{what} must be nested at most {MAX_LEVELS} levels deep, names must not be empty, and \
-             numbers must be 0 or between 1e-130 and 9.9e125 in size"
+             numbers must be whole numbers of 64 bits, or fractions of at least 1e-130 in size; send \
+             other numbers as text"
         ))
     })
 }

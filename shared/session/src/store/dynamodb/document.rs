@@ -48,20 +48,20 @@ fn stored_number(number: Number) -> Option<Number> {
         return Some(number);
     }
     let float = number.as_f64()?;
-    if float.fract() == 0.0 {
-        // The text of a whole number has no fraction, so it is read back as an integer.
-        let text = format!("{float:.0}");
-        if let Ok(integer) = text.trim_start_matches("-0").parse::<i64>() {
-            return Some(integer.into());
-        }
-        if let Ok(integer) = text.parse::<u64>() {
-            return Some(integer.into());
-        }
-        if float == 0.0 {
-            return Some(0.into());
-        }
+    if float == 0.0 {
+        return Some(0.into());
     }
-    (1e-130..9.9e125).contains(&float.abs()).then_some(number)
+    if float.fract() != 0.0 {
+        // The smallest that the table takes; there are no large ones.
+        return (float.abs() >= 1e-130).then_some(number);
+    }
+    // The text of a whole number has no fraction, so it is read back as an integer. One that does not fit
+    // into 64 bits was rounded already, by whoever read it as a float: down to -2^63 or up to 2^64.
+    let text = format!("{float:.0}");
+    let unsigned = text.parse::<u64>().map(Number::from).ok();
+    unsigned.or_else(|| {
+        text.parse::<i64>().ok().filter(|integer| *integer > i64::MIN).map(Number::from)
+    })
 }
 
 /// Bytes of a map as `DynamoDB` counts them, an upper bound for numbers.
