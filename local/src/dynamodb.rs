@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
@@ -12,11 +13,10 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use dynoxide::Database;
 use dynoxide::errors::DynoxideError;
@@ -126,30 +126,24 @@ impl HttpConnector for Embedded {
     }
 }
 
-impl HttpClient for Embedded {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
-/// An SDK client whose requests go to `http` instead of to AWS; retries and time-outs are those that
-/// ship.
-pub fn client(http: impl HttpClient + 'static) -> Client {
-    let config = aws_sdk_dynamodb::Config::builder()
+/// What an SDK client needs whose requests go to `http` instead of to AWS; retries and time-outs are
+/// those that ship.
+pub fn sdk_config(http: impl HttpConnector + Clone + 'static) -> SdkConfig {
+    SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("eu-west-1"))
-        .credentials_provider(Credentials::for_tests())
-        .endpoint_url("http://embedded.invalid")
-        .http_client(http)
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
+        .endpoint_url("http://emulated.invalid")
+        .http_client(http_client_fn(move |_, _| SharedHttpConnector::new(http.clone())))
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .retry_config(bootstrap::retries())
         .timeout_config(bootstrap::timeouts())
-        .build();
-    Client::from_conf(config)
+        .build()
+}
+
+/// The SDK's client of a `DynamoDB` that is reached by `http`.
+pub fn client(http: impl HttpConnector + Clone + 'static) -> Client {
+    Client::new(&sdk_config(http))
 }
 
 /// The store over that client.

@@ -3,16 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_eventbridge::Client;
-use aws_sdk_eventbridge::config::{BehaviorVersion, Credentials, Region};
-use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bootstrap::EventBus;
+use local::dynamodb::sdk_config;
 use serde_json::{Value, json};
 
 /// Entries that one call may have.
@@ -54,17 +50,7 @@ impl Bus {
 
     /// What ships, leading here.
     pub fn listener(&self) -> EventBus {
-        let config = aws_sdk_eventbridge::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static("eu-west-1"))
-            .credentials_provider(Credentials::for_tests())
-            .endpoint_url("http://bus.invalid")
-            .http_client(self.clone())
-            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-            .retry_config(bootstrap::retries())
-            .timeout_config(bootstrap::timeouts())
-            .build();
-        EventBus::new(Client::from_conf(config), Self::NAME)
+        EventBus::new(Client::new(&sdk_config(self.clone())), Self::NAME)
     }
 
     /// Breaks every call from now on, or none.
@@ -157,15 +143,5 @@ impl HttpConnector for Bus {
                 HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body.to_string()))
             })),
         }
-    }
-}
-
-impl HttpClient for Bus {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
     }
 }

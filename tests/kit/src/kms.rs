@@ -4,18 +4,14 @@ use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_sdk_kms::Client;
-use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
-use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bootstrap::Kms;
+use local::dynamodb::sdk_config;
 use serde_json::{Value, json};
 
 /// The ARN of the only key that exists.
@@ -62,17 +58,7 @@ impl EmulatedKms {
 
     /// The same, asking for another key.
     pub fn data_keys_of(&self, key_id: &str) -> Arc<Kms> {
-        let config = aws_sdk_kms::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static("eu-west-1"))
-            .credentials_provider(Credentials::for_tests())
-            .endpoint_url("http://kms.invalid")
-            .http_client(self.clone())
-            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-            .retry_config(bootstrap::retries())
-            .timeout_config(bootstrap::timeouts())
-            .build();
-        Arc::new(Kms::new(Client::from_conf(config), key_id))
+        Arc::new(Kms::new(Client::new(&sdk_config(self.clone())), key_id))
     }
 
     /// Breaks every request from now on, or none.
@@ -157,15 +143,5 @@ impl HttpConnector for EmulatedKms {
         };
         let body = SdkBody::from(body.to_string());
         HttpConnectorFuture::ready(Ok(HttpResponse::new(status.try_into().unwrap(), body)))
-    }
-}
-
-impl HttpClient for EmulatedKms {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
     }
 }
