@@ -112,6 +112,9 @@ pub(super) fn to_session(handle: &SessionHandle, item: Item) -> Result<Session, 
             problem: format!("format {found}, this version reads {FORMAT}"),
         });
     }
+    if !item.values().all(is_known) {
+        return Err(inconsistent(handle, &"an attribute of an unknown type"));
+    }
     let item: SessionItem =
         serde_dynamo::from_item(item).map_err(|error| inconsistent(handle, &error))?;
     let Some(current) = Generation::new(item.current) else {
@@ -144,6 +147,18 @@ pub(super) fn to_session(handle: &SessionHandle, item: Item) -> Result<Session, 
         last_used_by: item.last_used_by,
         revocation: item.revocation,
     })
+}
+
+/// Whether the SDK knows the type of this attribute and of all that it holds; `serde_dynamo` panics
+/// at others.
+fn is_known(value: &AttributeValue) -> bool {
+    if let Ok(values) = value.as_l() {
+        values.iter().all(is_known)
+    } else if let Ok(values) = value.as_m() {
+        values.values().all(is_known)
+    } else {
+        !value.is_unknown()
+    }
 }
 
 /// Devices, evidence, claims and data as attributes.
