@@ -1,4 +1,4 @@
-# The entry points. `make run` and `make test` install what they lack; longer logic is in scripts/.
+# The entry points; each installs what it lacks. Longer logic is in scripts/.
 SHELL := bash
 .DEFAULT_GOAL := help
 
@@ -11,12 +11,7 @@ LOCKED := $(if $(CI),--locked)
 PAGE := local/page/dist/supertokens.js
 BROWSER := tests/browser/node_modules/.package-lock.json
 VERIFIERS := tests/hostile/node_modules/.package-lock.json tests/hostile/.venv/installed
-SAM := .venv/installed
-DENY_VERSION := 0.20.2
-DENY := .tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
-
-FUZZ_VERSION := 0.13.2
-FUZZ := .tools/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
+TOOLS := .venv/installed
 FUZZ_SECONDS ?= 5
 SIZE ?= ci
 # Short lifetimes, so that refreshes and theft can be watched on the demo page.
@@ -27,18 +22,20 @@ rm -rf $(@D) && python3 -m venv $(@D)
 $(@D)/bin/pip install --quiet --require-hashes --no-deps --requirement $< && touch $@
 endef
 
-export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/$(dir $(FUZZ)):$(PATH)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help run test setup page fmt fmt-check lint doc unit verifiers prove fuzz deny advisories sam-lint build emulator browser clean
+.PHONY: help run test evidence setup page fmt fmt-check lint doc unit verifiers prove fuzz deny advisories sam-lint build emulator browser clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 run: $(PAGE) ## Run the stack on this machine, with the demo page
 	cargo run $(LOCKED) --package local -- $(ARGS)
-test: ## Run every check below; SKIP="browser deny" leaves some out
-	@scripts/test
-setup: $(PAGE) $(BROWSER) $(VERIFIERS) $(SAM) $(DENY) $(FUZZ) ## Install all that the checks need
+test: ## What to run before every commit; SKIP="browser unit" leaves some out
+	@scripts/checks fmt-check sam-lint lint unit browser
+evidence: ## What shows that the promises hold, and that it deploys
+	@scripts/checks doc verifiers prove fuzz deny build emulator
+setup: $(PAGE) $(BROWSER) $(VERIFIERS) $(TOOLS) ## Install all that the checks need
 	@scripts/chromium
 page: $(PAGE) ## Bundle the demo page's SDK
 fmt: ## Format the code
@@ -54,20 +51,20 @@ unit: $(PAGE) ## Check: the Rust tests
 verifiers: $(PAGE) $(VERIFIERS) ## Check: tokens and published keys, judged by other libraries
 	@scripts/verifier-tests
 prove: ## Check: the claims about refreshing; SIZE=full takes hours
-	cargo run $(LOCKED) --profile prove --package proofs --bin prove -- --size $(SIZE)
-fuzz: $(FUZZ) ## Check: what reads bytes from outside, fuzzed for FUZZ_SECONDS per target
+	@scripts/prove --size $(SIZE)
+fuzz: ## Check: what reads bytes from outside, fuzzed for FUZZ_SECONDS per target
 	@scripts/fuzz-tests $(FUZZ_SECONDS)
-deny: $(DENY) ## Check: licences, banned and duplicate crates, sources
-	$(DENY) check bans licenses sources
-advisories: $(DENY) ## Check: published vulnerabilities; not part of `test`, it needs GitHub
-	$(DENY) check advisories
-sam-lint: $(SAM) ## Check: the templates
+deny: $(TOOLS) ## Check: licences, banned and duplicate crates, sources
+	cargo deny check bans licenses sources
+advisories: $(TOOLS) ## Check: published vulnerabilities; not part of `evidence`, it needs GitHub
+	cargo deny check advisories
+sam-lint: $(TOOLS) ## Check: the templates
 	sam validate --lint
 	sam validate --lint --template examples/template.yaml
 	sam validate --lint --template examples/front-doors.yaml
 	sam validate --lint --template tests/live/template.yaml
 # SAM builds one function at a time and in silence; here they share the cores and show progress, and SAM finds them done.
-build: $(SAM) ## Check: the functions build as they are deployed
+build: $(TOOLS) ## Check: the functions build as they are deployed
 	cargo lambda build $(LOCKED) --release $(if $(filter arm64,$(ARCH)),--arm64) $(addprefix --package ,$(FUNCTIONS))
 	sam build --parameter-overrides Architecture=$(ARCH)
 emulator: build ## Check: the built functions, under Lambda's runtime emulator
@@ -76,7 +73,7 @@ browser: $(PAGE) $(BROWSER) ## Check: the published web SDK against the stack, i
 	@scripts/browser-tests
 clean: ## Remove everything that was built or installed here
 	cargo clean
-	rm -rf .aws-sam .tools .venv local/page/{dist,node_modules} tests/browser/node_modules tests/hostile/{.venv,node_modules}
+	rm -rf .aws-sam .venv local/page/{dist,node_modules} tests/browser/node_modules tests/hostile/{.venv,node_modules}
 
 $(PAGE): local/page/package.json local/page/package-lock.json
 	cd local/page && npm ci && npm run build && touch dist/supertokens.js
@@ -86,9 +83,5 @@ tests/hostile/node_modules/.package-lock.json: tests/hostile/package.json tests/
 	cd tests/hostile && npm ci && touch node_modules/.package-lock.json
 tests/hostile/.venv/installed: tests/hostile/requirements.txt
 	$(INSTALL_PYTHON)
-$(SAM): scripts/requirements.txt
+$(TOOLS): scripts/requirements.txt
 	$(INSTALL_PYTHON)
-$(FUZZ): # compiled once, in about a minute
-	env -u CARGO_TARGET_DIR cargo install --locked --root .tools/cargo-fuzz-$(FUZZ_VERSION) cargo-fuzz@$(FUZZ_VERSION)
-$(DENY): # compiled once, in about two minutes
-	env -u CARGO_TARGET_DIR cargo install --locked --root .tools/cargo-deny-$(DENY_VERSION) cargo-deny@$(DENY_VERSION)

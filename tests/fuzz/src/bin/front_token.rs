@@ -11,5 +11,8 @@ fuzz_target!(|input: (&str, u32, &[u8])| {
     let payload: Map<String, Value> = serde_json::from_slice(payload).unwrap_or_default();
     let expires_at = Timestamp::from_secs(expires_at.into());
     let token = front_token(&UserId::new(user_id), expires_at, &payload);
-    assert!(token.len() % 4 == 0 && token.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b)));
+    assert!(
+        token.len().is_multiple_of(4)
+            && token.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b))
+    );
 });

@@ -11,7 +11,7 @@ fuzz_target!(|text: &str| {
         let now = Timestamp::from_secs(1_700_000_000);
         let verified = run(verifier().verify(token, now));
         // The corpus holds one token that was signed with the test key, for the fuzzer to mutate.
-        let is_ours = text.trim_end() == include_str!("../corpus/access_token/signed");
+        let is_ours = text.trim_end() == include_str!("../../corpus/access_token/signed");
         assert!(verified.is_err() || is_ours, "verified: {text}");
     }
 });
