@@ -246,7 +246,7 @@ async fn rotate_keys_revokes_what_is_named() {
 async fn rotate_keys_does_nothing_that_it_does_not_understand() {
     for (path, error_type) in [
         ("rotate-keys/rejected-unknown-event.json", "UnrecognisedEvent"),
-        ("rotate-keys/rejected-unknown-key.json", "UnknownKey"),
+        ("rotate-keys/rejected-unknown-key.json", "CommandRefused"),
     ] {
         assert_eq!(invoked(path).await.unwrap_err().error_type, error_type, "{path}");
     }

@@ -511,6 +511,41 @@ async fn ids_of_master_keys_go_round() {
     assert_eq!(seen[253..256], ["255", "1", "2"]);
 }
 
+/// Refresh tokens that live for most of a year, and a new master key by hand as often as can be: in the
+/// end there is no number left for another. That is said, and stops nothing else.
+#[tokio::test]
+async fn a_line_that_is_full_stops_no_other_and_no_revocation() {
+    let wire = deployed().await;
+    let settings = [("SIGNING_ALGORITHM", "ES256"), ("REFRESH_TOKEN_TTL_SECONDS", "20563200")];
+    let keeper = Sessions::new(config(&settings), store(client(wire.clone())));
+    let rng = &mut bootstrap::system_rng();
+    let mut now = START;
+    let refusal = loop {
+        now = now.plus(LEAD);
+        match keeper.rotate_keys(&KeyCommand::Rotate(KeyKind::Master), now, rng).await {
+            Ok(_) => {}
+            Err(refusal) => break refusal,
+        }
+    };
+    let SessionError::InvalidInput(problem) = refusal else { panic!("{refusal:?}") };
+    assert!(problem.contains("240 master keys are in use"), "{problem}");
+
+    // What is due in another line happens all the same, and whatever leaked can be revoked.
+    let last = keeper.rotate_keys(&KeyCommand::Advance, now, rng).await.unwrap();
+    let active = |kind| ids(&last, kind, KeyState::Active).remove(0);
+    let signing = KeyCommand::Revoke(KeyId::new(active(KeyKind::Dynamic)));
+    let revoked = keeper.rotate_keys(&signing, now, rng).await.unwrap();
+    assert_eq!(ids(&revoked, KeyKind::Dynamic, KeyState::Next).len(), 1);
+    let master = KeyCommand::RevokeMaster(active(KeyKind::Master).parse().unwrap());
+    let revoked = keeper.rotate_keys(&master, now, rng).await.unwrap();
+    assert_eq!(ids(&revoked, KeyKind::Master, KeyState::Next).len(), 1);
+    let later = now.plus(Duration::from_hours(24 * 8));
+    let report = keeper.rotate_keys(&KeyCommand::Rotate(KeyKind::Master), later, rng).await;
+    assert!(report.is_err(), "still full");
+    let report = keeper.rotate_keys(&KeyCommand::Advance, later, rng).await.unwrap();
+    assert_eq!(ids(&report, KeyKind::Dynamic, KeyState::Next).len(), 1, "due, and done");
+}
+
 #[tokio::test]
 async fn the_clock_of_the_stack_rotates_its_keys() {
     let harness = Harness::new(&[]).await;

@@ -49,7 +49,7 @@ impl From<Refusal> for Diagnostic {
                     .to_owned(),
             ),
             Refusal::Failed(error @ SessionError::InvalidInput(_)) => {
-                ("UnknownKey", error.to_string())
+                ("CommandRefused", error.to_string())
             }
             Refusal::Failed(error) => {
                 let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| {

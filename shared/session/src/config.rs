@@ -98,6 +98,7 @@ impl SessionConfig {
         self.transfer.check(&self.websites, read);
         self.statuses.check(read);
         self.lifetimes.check(self.refresh, read);
+        self.keys.check(&self.lifetimes, read);
         // Without a domain there is nothing to compare cookies with, and it is missed already.
         let is_known = !self.api.domain.host().is_empty();
         if self.transfer.method != AllowedMethod::Header && is_known {

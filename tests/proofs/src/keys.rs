@@ -15,8 +15,8 @@ use local::dynamodb::{client, create_tables, store};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use session::http::jwks;
-use session::model::keys::{API_GATEWAY_CACHING, LEAD, MAX_AGE, MAX_CACHING};
-use session::model::{Device, KeyState, NewSession, Timestamp};
+use session::model::keys::{API_GATEWAY_CACHING, LEAD, MAX_AGE, MAX_CACHING, MAX_MASTER_KEYS};
+use session::model::{Device, KeyId, KeyState, NewSession, Timestamp};
 use session::service::{AntiCsrfProof, KeyCommand, KeyKind, KeyReport};
 use session::store::{DynamoDb, KeysFound, PrivateKeyReader as _};
 use session::token::{PinnedKeys, UnverifiedAccessToken, UnverifiedRefreshToken, VerifyingKeySet};
@@ -43,7 +43,75 @@ pub fn run(size: Size) -> anyhow::Result<Vec<Claim>> {
         Size::Ci => (1_000, 1_000),
         Size::Full => (20_000, 50_000),
     };
-    Ok(vec![one_key_each_epoch(epochs)?, no_rotation_refuses_anybody(rotations)])
+    let years = match size {
+        Size::Ci => 3,
+        Size::Full => 30,
+    };
+    Ok(vec![
+        one_key_each_epoch(epochs)?,
+        no_rotation_refuses_anybody(rotations),
+        keys_are_never_used_up(years * 365),
+    ])
+}
+
+/// The most master keys at once that can be set: one a day, for sessions that rest for 238 days.
+const MOST_KEYS: [(&str, &str); 3] = [
+    ("SIGNING_ALGORITHM", "ES256"),
+    ("MASTER_KEY_ROTATION_SECONDS", "86400"),
+    ("REFRESH_TOKEN_TTL_SECONDS", "20563200"),
+];
+
+/// Years of rotations at the limit of what can be set. An operator rotates by hand as often as it is
+/// granted, and revokes whatever is active once a month.
+fn keys_are_never_used_up(days: u64) -> Claim {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let (runs, revocations, most, failures) = runtime.block_on(async {
+        let wire = Wire::new();
+        create_tables(&client(wire.clone())).await.unwrap();
+        wire.govern(|_| Treatment::default());
+        let keeper = Sessions::new(config(&MOST_KEYS), table(&wire));
+        let mut rng = StdRng::seed_from_u64(1);
+        let (mut runs, mut revocations, mut most, mut failures) = (0, 0, 0, 0);
+        // The scheduler's runs are an hour apart; every sixth is enough to see what fails.
+        for hours in (0..days * 24).step_by(6) {
+            let now = START.plus(HOUR * u32::try_from(hours).unwrap());
+            let by_hand = KeyCommand::Rotate(KeyKind::Master);
+            // It may be refused, and then does what is due all the same.
+            let _ = keeper.rotate_keys(&by_hand, now, &mut rng).await;
+            let mut commands = vec![KeyCommand::Advance];
+            if hours % (30 * 24) == 0 && hours > 0 {
+                let report = keeper.rotate_keys(&KeyCommand::Advance, now, &mut rng).await.unwrap();
+                let active = |kind| {
+                    let mut keys = report.keys.iter().filter(move |key| key.kind == kind);
+                    keys.find(|key| key.state == KeyState::Active).unwrap().id.clone()
+                };
+                commands.push(KeyCommand::Revoke(KeyId::new(active(KeyKind::Dynamic))));
+                commands.push(KeyCommand::RevokeMaster(active(KeyKind::Master).parse().unwrap()));
+                revocations += 2;
+            }
+            for command in commands {
+                runs += 1;
+                match keeper.rotate_keys(&command, now, &mut rng).await {
+                    Ok(report) => {
+                        let masters = report.keys.iter().filter(|key| key.kind == KeyKind::Master);
+                        most = masters.count().max(most);
+                    }
+                    Err(error) => {
+                        failures += 1;
+                        println!("{now}: {command:?}: {error}");
+                    }
+                }
+            }
+        }
+        (runs, revocations, most, failures)
+    });
+    Claim {
+        text: format!(
+            "{runs} runs in {days} days at the limit of what can be set, {revocations} revocations \
+             among them, with up to {most} master keys at once: none fails"
+        ),
+        holds: failures == 0 && most >= MAX_MASTER_KEYS,
+    }
 }
 
 type Process = Sessions<DynamoDb>;
@@ -420,6 +488,11 @@ impl Chain {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_not_used_up_in_three_months() {
+        assert!(keys_are_never_used_up(90).holds);
+    }
 
     #[test]
     fn caches_that_are_too_old_are_found_out() {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::Lifetimes;
 use super::reader::{Reader, boolean, seconds};
+use crate::model::keys::{LEAD, MAX_MASTER_KEYS, believed_at_once};
 use crate::token::PinnedKeys;
 use crate::token::key::SigningAlgorithm;
 
@@ -16,7 +18,8 @@ pub struct KeyConfig {
     /// long a dynamic key signs. Counts where keys are made.
     pub signing_rotation: Duration,
     /// `MASTER_KEY_ROTATION_SECONDS`, 86,400–31,536,000, default 7,776,000 (90 days): how long a master
-    /// key mints refresh tokens. Counts where keys are made.
+    /// key mints refresh tokens. Counts where keys are made. Not so short that more than
+    /// [`MAX_MASTER_KEYS`] would be in use at once.
     pub master_rotation: Duration,
     /// `USE_DYNAMIC_SIGNING_KEY`, default `true`: which kind of key signs and is accepted.
     pub use_dynamic: bool,
@@ -43,6 +46,21 @@ impl KeyConfig {
             ),
             use_dynamic: read.or("USE_DYNAMIC_SIGNING_KEY", true, boolean),
             pinned: read.optional("PINNED_JWKS", PinnedKeys::parse),
+        }
+    }
+
+    pub(super) fn check(&self, lifetimes: &Lifetimes, read: &mut Reader<'_>) {
+        let needed = believed_at_once(self.master_rotation, lifetimes.refresh_token);
+        if needed > MAX_MASTER_KEYS as u64 {
+            let shortest =
+                (lifetimes.refresh_token + LEAD * 2).as_secs() / (MAX_MASTER_KEYS as u64 - 1) + 1;
+            read.problem(format!(
+                "MASTER_KEY_ROTATION_SECONDS is {} and a session may rest for {} s, so {needed} master \
+                 keys would be in use at once, and {MAX_MASTER_KEYS} can be: raise the former to \
+                 {shortest} or more, or let sessions rest for less (REFRESH_TOKEN_TTL_SECONDS)",
+                self.master_rotation.as_secs(),
+                lifetimes.refresh_token.as_secs(),
+            ));
         }
     }
 }

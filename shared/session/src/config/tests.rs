@@ -119,6 +119,16 @@ fn a_page_of_an_app_with_a_scheme_of_its_own_is_told_the_way_that_works() {
     assert!(apps.contains("`capacitor://localhost`"));
 }
 
+/// A refresh token names its master key by one byte.
+#[test]
+fn more_master_keys_at_once_than_tokens_can_name_are_refused() {
+    let daily = ("MASTER_KEY_ROTATION_SECONDS", "86400");
+    refused(&[daily, ("REFRESH_TOKEN_TTL_SECONDS", "34560000")], "402 master keys");
+    refused(&[daily, ("REFRESH_TOKEN_TTL_SECONDS", "20649600")], "241 master keys");
+    assert!(config(&[daily, ("REFRESH_TOKEN_TTL_SECONDS", "20563200")]).is_ok());
+    assert!(config(&[("REFRESH_TOKEN_TTL_SECONDS", "34560000")]).is_ok());
+}
+
 #[test]
 fn each_of_several_websites_gets_what_its_own_site_asks_for() {
     let config = config(&[TWO_SITES]).unwrap();

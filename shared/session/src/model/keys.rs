@@ -49,6 +49,17 @@ pub const LEAD: Duration = Duration::from_hours(3);
 /// that a process which meets the new key finds it, however recently it was made to read in vain.
 pub const URGENT_LEAD: Duration = Duration::from_secs(30);
 
+/// How many master keys may be in use at once. A refresh token names its key by one byte, 0 being none;
+/// what is left is for revocations, which must find a number however full the line is.
+pub const MAX_MASTER_KEYS: usize = 240;
+
+/// How many keys of a line are believed at once, at most, if the clock alone makes successors.
+#[must_use]
+pub fn believed_at_once(interval: Duration, token_ttl: Duration) -> u64 {
+    let life = interval + token_ttl + LEAD * 2;
+    life.as_secs() / interval.as_secs().max(1) + 1
+}
+
 /// How long a revoked signing key is still believed: as long as there may be processes that have not
 /// read of it and sign with it. Refusing their tokens would send honest clients round in circles.
 pub const REVOKED_ACCEPTANCE: Duration = Duration::from_mins(6);
@@ -180,12 +191,7 @@ impl RotationPolicy {
     /// Doing it again changes nothing, with whatever demand. A demand for a successor is met if one is
     /// published already.
     #[must_use]
-    pub fn advance(
-        self,
-        line: &mut [&mut KeyLife],
-        demand: Demand,
-        now: Timestamp,
-    ) -> Option<KeyLife> {
+    pub fn advance(self, line: &mut [KeyLife], demand: Demand, now: Timestamp) -> Option<KeyLife> {
         // A token life that was made longer applies to what was signed since.
         for life in line.iter_mut().filter(|life| life.revoked_at.is_none()) {
             if let (Some(stops_at), true) = (life.signs_until, life.is_accepted(now)) {
@@ -210,7 +216,7 @@ impl RotationPolicy {
         Some(successor)
     }
 
-    fn revoke(self, line: &mut [&mut KeyLife], position: usize, now: Timestamp) -> Option<KeyLife> {
+    fn revoke(self, line: &mut [KeyLife], position: usize, now: Timestamp) -> Option<KeyLife> {
         let revoked = line.get_mut(position)?;
         if revoked.revoked_at.is_some() {
             return None;
@@ -274,8 +280,7 @@ mod tests {
 
         fn follow(&mut self, policy: RotationPolicy, demand: Demand, now: Timestamp) -> bool {
             let before = self.clone();
-            let mut lives: Vec<_> = self.0.iter_mut().collect();
-            let successor = policy.advance(&mut lives, demand, now);
+            let successor = policy.advance(&mut self.0, demand, now);
             self.0.extend(successor);
             *self != before
         }

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::Sessions;
 use super::keys::SigningKeys;
 use crate::error::SessionError;
-use crate::model::keys::{Demand, REVOKED_ACCEPTANCE, RotationPolicy, URGENT_LEAD};
+use crate::model::keys::{
+    Demand, MAX_MASTER_KEYS, REVOKED_ACCEPTANCE, RotationPolicy, URGENT_LEAD,
+};
 use crate::model::{KeyId, KeyLife, KeyState, Timestamp};
 use crate::store::{
     KeyRotator, KeysFound, PrivateKeyReader, StoreError, StoredKeys, StoredMasterKey,
@@ -83,8 +85,9 @@ impl<S: PrivateKeyReader + KeyRotator> Sessions<S> {
     ///
     /// # Errors
     ///
-    /// [`SessionError::InvalidInput`] if a key to revoke does not exist; nothing is done then. Store
-    /// faults as they are, and [`SessionError::Internal`] if keys cannot be made.
+    /// [`SessionError::InvalidInput`] if a key to revoke does not exist; nothing is done then. The same if
+    /// there is no room for another master key, and [`SessionError::Internal`] if a key cannot be made;
+    /// what was due for keys of other kinds is done then. Store faults as they are.
     pub async fn rotate_keys(
         &self,
         command: &KeyCommand,
@@ -131,10 +134,11 @@ impl<S: PrivateKeyReader + KeyRotator> Sessions<S> {
         now: Timestamp,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Option<KeyReport>, SessionError> {
+        check_id(&found, command)?;
         let lacks_seal = found.lacks_seal;
         let before = lives(&found);
         let mut keys = found;
-        self.follow(&mut keys, command, now, rng)?;
+        let followed = self.follow(&mut keys, command, now, rng);
         let changed = lacks_seal || lives(&keys) != before;
         if changed {
             keys.version += 1;
@@ -143,10 +147,13 @@ impl<S: PrivateKeyReader + KeyRotator> Sessions<S> {
             }
             tracing::info!(version = keys.version, ?command, "the keys changed");
         }
+        // Only now, because what failed in one line must not undo what was needed in another.
+        followed?;
         Ok(Some(report(&keys, changed, now)))
     }
 
-    /// Applies the rule to each line, makes the keys it asks for, and forgets those that are over.
+    /// Forgets the keys that are over, applies the rule to each line, and makes the keys it asks for. A
+    /// line whose key cannot be made stays as it is, and stops no other; the first failure is reported.
     fn follow(
         &self,
         keys: &mut StoredKeys,
@@ -154,28 +161,12 @@ impl<S: PrivateKeyReader + KeyRotator> Sessions<S> {
         now: Timestamp,
         rng: &mut impl CryptoRng,
     ) -> Result<(), SessionError> {
-        let unknown = || SessionError::invalid_input("no key has this id");
-        match command {
-            KeyCommand::Revoke(id) => {
-                keys.signing.iter().find(|key| key.key_id == *id).ok_or_else(unknown)?;
-            }
-            KeyCommand::RevokeMaster(id) => {
-                keys.master.iter().find(|key| key.id == *id).ok_or_else(unknown)?;
-            }
-            KeyCommand::Advance | KeyCommand::Rotate(_) => {}
-        }
-        for kind in [KeyKind::Dynamic, KeyKind::Static] {
-            if let Some(life) = self.advance_signing(keys, kind, command, now) {
-                let key = self.make_signing_key(keys, kind, life, rng)?;
-                keys.signing.push(key);
-            }
-        }
-        if let Some(life) = self.advance_master(keys, command, now) {
-            keys.master.push(make_master_key(keys, life, rng)?);
-        }
         keys.signing.retain(|key| key.life.is_accepted(now));
         keys.master.retain(|key| key.life.is_accepted(now));
-        Ok(())
+        let dynamic = self.advance_signing(keys, KeyKind::Dynamic, command, now, rng);
+        let fixed = self.advance_signing(keys, KeyKind::Static, command, now, rng);
+        let master = self.advance_master(keys, command, now, rng);
+        dynamic.and(fixed).and(master)
     }
 
     fn advance_signing(
@@ -184,7 +175,8 @@ impl<S: PrivateKeyReader + KeyRotator> Sessions<S> {
         kind: KeyKind,
         command: &KeyCommand,
         now: Timestamp,
-    ) -> Option<KeyLife> {
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), SessionError> {
         let is_dynamic = kind == KeyKind::Dynamic;
         let line = || keys.signing.iter().filter(|key| key.key_id.is_dynamic() == is_dynamic);
         let revoked = match command {
@@ -198,14 +190,19 @@ impl<S: PrivateKeyReader + KeyRotator> Sessions<S> {
             None if is_outdated || *command == KeyCommand::Rotate(kind) => Demand::Successor,
             None => Demand::Nothing,
         };
-        let line = keys.signing.iter_mut().filter(|key| key.key_id.is_dynamic() == is_dynamic);
-        let mut line: Vec<_> = line.map(|key| &mut key.life).collect();
         let policy = RotationPolicy {
             interval: is_dynamic.then_some(self.config.keys.signing_rotation),
             token_ttl: self.config.lifetimes.access_token,
             revoked_acceptance: REVOKED_ACCEPTANCE,
         };
-        policy.advance(&mut line, demand, now)
+        let mut lives: Vec<_> = line().map(|key| key.life).collect();
+        let successor = policy.advance(&mut lives, demand, now);
+        let made =
+            successor.map(|life| self.make_signing_key(keys, kind, life, rng)).transpose()?;
+        let line = keys.signing.iter_mut().filter(|key| key.key_id.is_dynamic() == is_dynamic);
+        line.zip(lives).for_each(|(key, life)| key.life = life);
+        keys.signing.extend(made);
+        Ok(())
     }
 
     fn advance_master(
@@ -213,26 +210,40 @@ impl<S: PrivateKeyReader + KeyRotator> Sessions<S> {
         keys: &mut StoredKeys,
         command: &KeyCommand,
         now: Timestamp,
-    ) -> Option<KeyLife> {
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), SessionError> {
+        let is_full = keys.master.len() >= MAX_MASTER_KEYS;
         let demand = match command {
             KeyCommand::RevokeMaster(id) => {
                 let position = keys.master.iter().position(|key| key.id == *id);
                 position.map_or(Demand::Nothing, Demand::Revocation)
+            }
+            KeyCommand::Rotate(KeyKind::Master) if is_full => {
+                return Err(SessionError::invalid_input(format!(
+                    "{MAX_MASTER_KEYS} master keys are in use; wait until one of them has expired"
+                )));
             }
             KeyCommand::Rotate(KeyKind::Master) => Demand::Successor,
             KeyCommand::Rotate(KeyKind::Dynamic | KeyKind::Static)
             | KeyCommand::Advance
             | KeyCommand::Revoke(_) => Demand::Nothing,
         };
+        if is_full {
+            tracing::warn!("the active master key mints on: {MAX_MASTER_KEYS} are in use");
+        }
         let policy = RotationPolicy {
-            interval: Some(self.config.keys.master_rotation),
+            interval: (!is_full).then_some(self.config.keys.master_rotation),
             token_ttl: self.config.lifetimes.refresh_token,
             // No longer than it mints: accepting it further would carry sessions over to the new key,
             // and with them whoever forged their tokens.
             revoked_acceptance: URGENT_LEAD,
         };
-        let mut line: Vec<_> = keys.master.iter_mut().map(|key| &mut key.life).collect();
-        policy.advance(&mut line, demand, now)
+        let mut lives: Vec<_> = keys.master.iter().map(|key| key.life).collect();
+        let successor = policy.advance(&mut lives, demand, now);
+        let made = successor.map(|life| make_master_key(keys, life, rng)).transpose()?;
+        keys.master.iter_mut().zip(lives).for_each(|(key, life)| key.life = life);
+        keys.master.extend(made);
+        Ok(())
     }
 
     fn make_signing_key(
@@ -258,6 +269,16 @@ impl<S: PrivateKeyReader + KeyRotator> Sessions<S> {
     }
 }
 
+/// Whether a key that is to be revoked is there.
+fn check_id(keys: &StoredKeys, command: &KeyCommand) -> Result<(), SessionError> {
+    let is_known = match command {
+        KeyCommand::Revoke(id) => keys.signing.iter().any(|key| key.key_id == *id),
+        KeyCommand::RevokeMaster(id) => keys.master.iter().any(|key| key.id == *id),
+        KeyCommand::Advance | KeyCommand::Rotate(_) => true,
+    };
+    if is_known { Ok(()) } else { Err(SessionError::invalid_input("no key has this id")) }
+}
+
 /// Ids go round: one is taken again when its last token has expired long ago.
 fn make_master_key(
     keys: &StoredKeys,
@@ -266,9 +287,10 @@ fn make_master_key(
 ) -> Result<StoredMasterKey, SessionError> {
     let last = keys.master.last().map_or(0, |key| key.id);
     let is_free = |id: &u8| *id != 0 && keys.master.iter().all(|key| key.id != *id);
-    let id = (1..=u8::MAX).map(|step| last.wrapping_add(step)).find(is_free).ok_or(
-        SessionError::invalid_input("255 master keys are in use; wait until one has expired"),
-    )?;
+    let id = (1..=u8::MAX)
+        .map(|step| last.wrapping_add(step))
+        .find(is_free)
+        .ok_or(SessionError::invalid_input("255 master keys are in use; wait for half a minute"))?;
     let mut secret = zeroize::Zeroizing::new([0; MasterKey::SECRET_LEN]);
     rng.fill_bytes(secret.as_mut_slice());
     Ok(StoredMasterKey::new(id, life, &secret))
