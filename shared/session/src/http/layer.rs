@@ -6,16 +6,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::Request;
+use http::{Method, Request, header};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::extract::Cookies;
 use super::names::FRONT_HEADER;
-use super::refresh::{clear_legacy, exchange};
+use super::refresh::refresh_by;
 use super::respond::error_response_by;
 use super::session::{RequestSession, RouteOptions};
-use super::{DefaultErrorHandlers, Endpoint, ErrorHandlers, TokenHeaders};
+use super::{DefaultErrorHandlers, Endpoint, ErrorHandlers};
 use crate::error::SessionError;
 use crate::model::{Clock, Device};
 use crate::service::{BoxError, Sessions};
@@ -31,7 +30,7 @@ use crate::store::{
 /// | check the database | also `GetItem` on Sessions |
 /// | check the lineage | also `GetItem` on all keys |
 /// | change claims, or fetch them again | `UpdateItem` on Sessions, `GetItem` on all keys |
-/// | refresh on the way | as those |
+/// | refresh | as those |
 /// | change data, read information, revoke | `UpdateItem`, `GetItem`, `DeleteItem` on Sessions |
 pub trait RouteStore:
     PublicKeyReader + PrivateKeyReader + SessionReader + SessionUpdater + SessionRefresher
@@ -45,8 +44,8 @@ impl<S> RouteStore for S where
 
 /// Protects a service: requests reach it with a [`RequestSession`] in their extensions, or not at all.
 ///
-/// - OPTIONS and TRACE pass through without a session.
-/// - A `POST` to the refresh path refreshes and passes with the refreshed session.
+/// - A CORS preflight passes through without a session.
+/// - A `POST` to the refresh path is answered as by [`super::refresh()`], and does not reach the service.
 /// - Refused requests are answered as contract §3.6 says, by [`ErrorHandlers`].
 /// - A handler that returns a [`SessionError`] as its error is answered in the same way; with
 ///   [`SessionError::unauthorised`] it logs the client out. Other errors pass on.
@@ -225,40 +224,28 @@ impl<S: RouteStore + Send + Sync + 'static> Shared<S> {
         B: Send,
         R: From<String>,
     {
-        let method = request.method().as_str();
-        if ["OPTIONS", "TRACE"].iter().any(|passing| passing.eq_ignore_ascii_case(method)) {
+        if is_preflight(&request) {
             return inner.call(request).await.map_err(Into::into);
         }
         let config = self.sessions.config();
         // The body waits apart, because it need not be shareable.
         let (parts, body) = request.into_parts();
         let head = Request::from_parts(parts, ());
-        let mut cleared = TokenHeaders::new(config, head.headers());
-        let found = if Endpoint::of(config, &head) == Some(Endpoint::Refresh) {
-            self.refresh(&head, &mut cleared).await
-        } else {
-            self.session(&head).await
-        };
+        if Endpoint::of(config, &head) == Some(Endpoint::Refresh) {
+            let (device, now) = ((self.device)(&head), self.clock.now());
+            let (response, _) =
+                refresh_by(&*self.handlers, &self.sessions, head.headers(), &device, now).await;
+            return Ok(response.map(R::from));
+        }
+        let found = self.session(&head).await;
         let (mut parts, ()) = head.into_parts();
         let headers = parts.headers.clone();
         let refused = |error: &SessionError| {
             error_response_by(&*self.handlers, config, &headers, error).map(R::from)
         };
         let session = match found {
-            Ok(Found::Session(session)) => Some(session),
-            Ok(Found::Nothing) => None,
-            Ok(Found::DuplicatesCleared) => {
-                let mut response = self.handlers.duplicate_cookies_cleared(config);
-                cleared.apply(response.headers_mut());
-                return Ok(response.map(R::from));
-            }
-            Err((None, error)) => {
-                let mut response = refused(&error);
-                if error.ends_session() {
-                    cleared.apply(response.headers_mut());
-                }
-                return Ok(response);
-            }
+            Ok(session) => session,
+            Err((None, error)) => return Ok(refused(&error)),
             Err((Some(session), error)) => {
                 return Ok(session.error_response(&*self.handlers, &error).map(R::from));
             }
@@ -278,54 +265,34 @@ impl<S: RouteStore + Send + Sync + 'static> Shared<S> {
             }
         };
         // A handler that wrote tokens itself has signed somebody in, after whatever happened before.
-        if response.headers().contains_key(FRONT_HEADER) {
-            return Ok(response);
-        }
-        cleared.apply(response.headers_mut());
-        if let Some(session) = &session {
+        if let Some(session) = &session
+            && !response.headers().contains_key(FRONT_HEADER)
+        {
             session.apply(response.headers_mut());
         }
         Ok(response)
     }
 
-    async fn session(&self, head: &Request<()>) -> Result<Found<S>, Refused<S>> {
+    async fn session(&self, head: &Request<()>) -> Result<Option<RequestSession<S>>, Refused<S>> {
         let found =
             RequestSession::from_request(&self.sessions, &self.clock, head, &self.options).await;
         let Some(session) = found.map_err(|error| (None, error))? else {
-            return Ok(Found::Nothing);
+            return Ok(None);
         };
         match session.validate(&self.options).await {
-            Ok(()) => Ok(Found::Session(session)),
+            Ok(()) => Ok(Some(session)),
             Err(error) => Err((Some(session), error)),
         }
     }
-
-    /// Refreshes on the way; claims are not validated (contract §3.2).
-    async fn refresh(
-        &self,
-        head: &Request<()>,
-        cleared: &mut TokenHeaders<'_>,
-    ) -> Result<Found<S>, Refused<S>> {
-        let cookies = Cookies::of(head.headers());
-        let (device, now) = ((self.device)(head), self.clock.now());
-        let headers = head.headers();
-        let exchanged = exchange(&self.sessions, headers, &cookies, &device, now, cleared).await;
-        clear_legacy(&exchanged, &cookies, cleared);
-        let Some((method, refreshed)) = exchanged.map_err(|error| (None, error))? else {
-            return Ok(Found::DuplicatesCleared);
-        };
-        let tokens = refreshed.tokens;
-        RequestSession::issued(&self.sessions, &self.clock, headers, method, tokens)
-            .map(Found::Session)
-            .map_err(|error| (None, error))
-    }
-}
-
-enum Found<S> {
-    Session(RequestSession<S>),
-    Nothing,
-    DuplicatesCleared,
 }
 
 /// An error, and the session if it was found before that.
 type Refused<S> = (Option<RequestSession<S>>, SessionError);
+
+/// Whether a browser asks, as it does without credentials, if a page may send a request (Fetch §3.3.2).
+fn is_preflight<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    request.method() == Method::OPTIONS
+        && headers.contains_key(header::ORIGIN)
+        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::extract::{Cookies, bearer};
 use super::names::{ACCESS_COOKIE, LEGACY_COOKIE, REFRESH_COOKIE};
-use super::respond::{DefaultErrorHandlers, ErrorHandlers as _, Response, error_response};
+use super::respond::{DefaultErrorHandlers, ErrorHandlers, Response, error_response_by};
 use super::{TokenHeaders, TransferMethod, anti_csrf};
 use crate::config::AllowedMethod;
 use crate::error::{Ended, SessionError};
@@ -28,10 +28,21 @@ where
     S: SessionRefresher + PrivateKeyReader,
     B: Sync,
 {
+    refresh_by(&DefaultErrorHandlers, sessions, request.headers(), device, now).await
+}
+
+/// As [`refresh`], with the answers of `handlers`.
+pub(super) async fn refresh_by<S: SessionRefresher + PrivateKeyReader>(
+    handlers: &dyn ErrorHandlers,
+    sessions: &Sessions<S>,
+    headers: &HeaderMap,
+    device: &Device,
+    now: Timestamp,
+) -> (Response, Result<Option<RefreshOutcome>, SessionError>) {
     let config = sessions.config();
-    let cookies = Cookies::of(request.headers());
-    let mut tokens = TokenHeaders::new(config, request.headers());
-    let exchanged = exchange(sessions, request.headers(), &cookies, device, now, &mut tokens).await;
+    let cookies = Cookies::of(headers);
+    let mut tokens = TokenHeaders::new(config, headers);
+    let exchanged = exchange(sessions, headers, &cookies, device, now, &mut tokens).await;
     if let Ok(Some((method, refreshed))) = &exchanged {
         tokens.attach(*method, &refreshed.tokens, now);
     }
@@ -39,8 +50,8 @@ where
     let outcome = exchanged.map(|found| found.map(|(_, refreshed)| refreshed.outcome));
     let mut response = match &outcome {
         Ok(Some(_)) => super::json(StatusCode::OK, &json!({})),
-        Ok(None) => DefaultErrorHandlers.duplicate_cookies_cleared(config),
-        Err(error) => error_response(config, request.headers(), error),
+        Ok(None) => handlers.duplicate_cookies_cleared(config),
+        Err(error) => error_response_by(handlers, config, headers, error),
     };
     // Where nothing is known, nothing is written.
     if outcome.as_ref().map_or_else(SessionError::ends_session, |_| true) {
@@ -50,14 +61,10 @@ where
 }
 
 /// What a refresh came to: the method and the tokens, or `None` if duplicate cookies were cleared only.
-pub(super) type Exchanged = Result<Option<(TransferMethod, Refreshed)>, SessionError>;
+type Exchanged = Result<Option<(TransferMethod, Refreshed)>, SessionError>;
 
 /// Clears the legacy cookie once it is certain what becomes of the client's tokens (contract §2.6).
-pub(super) fn clear_legacy(
-    exchanged: &Exchanged,
-    cookies: &Cookies<'_>,
-    out: &mut TokenHeaders<'_>,
-) {
+fn clear_legacy(exchanged: &Exchanged, cookies: &Cookies<'_>, out: &mut TokenHeaders<'_>) {
     let is_certain = match exchanged {
         Ok(found) => found.is_some(),
         Err(error) => error.ends_session(),
@@ -68,7 +75,7 @@ pub(super) fn clear_legacy(
 }
 
 /// Refreshes with the token that counts; `out` gets what is to be cleared before the new tokens.
-pub(super) async fn exchange<S: SessionRefresher + PrivateKeyReader>(
+async fn exchange<S: SessionRefresher + PrivateKeyReader>(
     sessions: &Sessions<S>,
     headers: &HeaderMap,
     cookies: &Cookies<'_>,

@@ -16,13 +16,13 @@ use crate::model::{
 };
 use crate::service::claims::{failures, removing, setting};
 use crate::service::{
-    AntiCsrfProof, DatabaseCheck, IssuedTokens, ReissuedToken, RevocationCause, Sessions,
+    AntiCsrfProof, DatabaseCheck, ReissuedToken, RevocationCause, Sessions,
 };
 use crate::store::{
     DynamoDb, PrivateKeyReader, PublicKeyReader, SessionReader, SessionRevoker, SessionUpdater,
 };
 use crate::token::registered::keep_those_of_tokens;
-use crate::token::{AccessClaims, AccessToken, RefreshToken, front_token};
+use crate::token::{AccessClaims, AccessToken, front_token};
 
 /// What a route asks of its callers.
 #[derive(Clone, Debug, Default)]
@@ -132,26 +132,22 @@ struct State {
     /// The count of merges that the payload reflects.
     version: u64,
     method: Option<TransferMethod>,
-    refresh: Option<RefreshToken>,
     changes: Vec<Change>,
 }
 
 /// What the client is to be told.
 enum Change {
-    Issued(Box<IssuedTokens>),
     Reissued(Box<ReissuedToken>),
     Ended,
 }
 
-/// Every token of a session, for clients that are served without cookies and headers.
+/// The tokens that go with requests of a session, for clients that are served without cookies and headers.
 #[derive(Clone)]
 pub struct SessionTokens {
     /// The access token.
     pub access: String,
     /// What a browser may know.
     pub front: String,
-    /// The refresh token; only right after sign-in or refresh.
-    pub refresh: Option<RefreshToken>,
     /// The anti-CSRF token, if the session has one.
     pub anti_csrf: Option<String>,
     /// Whether access and front token are newer than those of the request.
@@ -249,34 +245,9 @@ impl<S> RequestSession<S> {
     ) -> Self {
         let AccessToken { claims, payload } = token;
         let changes = Vec::new();
-        let state = State { text, payload, version: 0, method, refresh: None, changes };
+        let state = State { text, payload, version: 0, method, changes };
         let inner = Inner { sessions, clock, request, claims, state: Mutex::new(state) };
         Self { inner: Arc::new(inner) }
-    }
-
-    /// The session of tokens that were just issued, by sign-in or refresh: to go on with it in the same
-    /// request. Its tokens are the first change to tell.
-    ///
-    /// # Errors
-    ///
-    /// [`SessionError::NoToken`] if the tokens are not ours.
-    pub fn issued(
-        sessions: &Arc<Sessions<S>>,
-        clock: &Arc<dyn Clock>,
-        request: &HeaderMap,
-        method: TransferMethod,
-        tokens: IssuedTokens,
-    ) -> Result<Self, SessionError> {
-        let token = AccessToken::of_minted(&tokens.access).ok_or(SessionError::NoToken)?;
-        let (sessions, clock) = (Arc::clone(sessions), Arc::clone(clock));
-        let text = tokens.access.token.clone();
-        let session = Self::new(sessions, clock, request.clone(), token, text, Some(method));
-        {
-            let mut state = session.state();
-            state.refresh = Some(tokens.refresh.clone());
-            state.changes.push(Change::Issued(Box::new(tokens)));
-        }
-        Ok(session)
     }
 
     /// Whom the session signs in.
@@ -333,9 +304,8 @@ impl<S> RequestSession<S> {
         SessionTokens {
             access: state.text.clone(),
             front: front_token(&claims.subject.user_id, claims.expires_at, &state.payload),
-            refresh: state.refresh.clone(),
             anti_csrf: claims.anti_csrf_token.clone(),
-            is_updated: state.changes.iter().any(|change| !matches!(change, Change::Ended)),
+            is_updated: state.changes.iter().any(|change| matches!(change, Change::Reissued(_))),
         }
     }
 
@@ -355,7 +325,6 @@ impl<S> RequestSession<S> {
         let asked_with_proof = super::extract::anti_csrf(&self.inner.request).is_some();
         for change in &state.changes {
             match change {
-                Change::Issued(issued) => tokens.attach(method, issued, now),
                 Change::Reissued(reissued) => {
                     tokens.update(method, reissued, asked_with_proof, now);
                 }

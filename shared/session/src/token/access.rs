@@ -56,12 +56,6 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
-    /// What a freshly signed token says, as if it had been verified.
-    pub(crate) fn of_minted(minted: &MintedAccessToken) -> Option<Self> {
-        let payload = minted.payload.clone();
-        Some(Self { claims: session_claims(&payload, 5)?, payload })
-    }
-
     /// The session's handle, if the token is one that we issued.
     #[must_use]
     pub fn handle(&self) -> Option<SessionHandle> {
