@@ -1,5 +1,6 @@
 // A stack and a browser for each test file, and what the tests do with them.
 
+import { createServer } from "node:net";
 import { after, afterEach, before, beforeEach } from "node:test";
 import { chromium } from "playwright-core";
 import { startStack } from "./stack.js";
@@ -43,6 +44,15 @@ export function useStage() {
   });
   return stage;
 }
+
+/** A port for a stack whose settings have to name it. */
+export const freePort = () =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
 
 export const REFRESH = "POST /auth/session/refresh";
 

@@ -2,9 +2,8 @@
 // localhost and 127.0.0.1 are two sites, and both may use Secure cookies without https.
 
 import assert from "node:assert/strict";
-import { createServer } from "node:net";
 import { after, before, test } from "node:test";
-import { launchBrowser } from "./harness.js";
+import { freePort, launchBrowser } from "./harness.js";
 import { startStack } from "./stack.js";
 
 const IN_AN_IFRAME = ["COOKIE_SAME_SITE=none", "COOKIE_SECURE=true"];
@@ -14,14 +13,6 @@ before(async () => {
   browser = await launchBrowser(["--test-third-party-cookie-phaseout"]);
 });
 after(() => browser?.close());
-
-const freePort = () =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 
 /** Signs in inside the iframe, then calls a protected route there: whether the browser kept the cookie. */
 async function signInInsideAnIframe(t, settings) {

@@ -15,9 +15,7 @@ use session::model::{Clock as _, Device, NewSession};
 use testkit::Harness;
 use testkit::harness::{Tokens, text};
 
-use crate::effects::{
-    Answer, Effects, Value, answer, clr_all, clr_c, clr_h, none, read, set_c, set_h,
-};
+use crate::effects::{Answer, Effects, Value, answer, clr_c, clr_h, none, read, set_c, set_h};
 
 const COOKIE_MODE: (&str, &str) = ("st-auth-mode", "cookie");
 const HEADER_MODE: (&str, &str) = ("st-auth-mode", "header");
@@ -77,6 +75,19 @@ async fn c4_a_client_that_asks_for_something_else_gets_headers() {
 async fn c5_a_client_that_moves_to_headers_loses_its_cookies() {
     let seen = signed_in(&[], &[HEADER_MODE, ("cookie", "sAccessToken=x")]).await;
     assert_eq!(seen, app(Effects { cookies: clr_c().cookies, ..set_h() }));
+}
+
+/// A foreign page can post a form to a sign-in, and where cookies are `SameSite=None` they come along.
+#[tokio::test]
+async fn c5_a_request_without_the_proof_that_cookies_need_loses_none() {
+    let other_site = ("WEBSITE_DOMAIN", "https://other.com");
+    let cookie = ("cookie", "sAccessToken=x");
+    for (mode, proof) in [("VIA_CUSTOM_HEADER", "rid"), ("VIA_TOKEN", "anti-csrf")] {
+        let settings = [other_site, ("ANTI_CSRF", mode)];
+        assert_eq!(signed_in(&settings, &[HEADER_MODE, cookie]).await, app(set_h()), "{mode}");
+        let seen = signed_in(&settings, &[HEADER_MODE, cookie, (proof, "x")]).await;
+        assert_eq!(seen.effects.cookies.len(), 2, "{mode}");
+    }
 }
 
 #[tokio::test]
@@ -294,7 +305,7 @@ async fn j8_one_trailing_slash_is_tolerated() {
 async fn assert_is_refresh_without_token(path: &str) {
     let stack = Harness::new(&[]).await;
     let response = stack.send(Method::POST, path, &[]).await;
-    let expected = answer(401, r#"{"message":"unauthorised"}"#, clr_all());
+    let expected = answer(401, r#"{"message":"unauthorised"}"#, clr_h());
     assert_eq!(read(&stack, response).await, expected);
 }
 

@@ -89,19 +89,16 @@ fn refreshed(effects: Effects) -> Answer {
     answer(200, "{}", effects)
 }
 
-/// The reference's answer to duplicate cookies.
-fn cleared_only(cookies: Vec<String>) -> Answer {
-    let body = r#"{"message":"older session cookies were cleared; repeat the request"}"#;
-    answer(200, body, Effects { cookies, ..none() })
-}
-
-fn duplicate_cookies() -> Answer {
-    answer(500, r#"{"message":"two session cookies of one name were sent"}"#, none())
-}
-
-/// `unauthorised` of contract §3.6, with everything cleared.
+/// `unauthorised` of contract §3.6, of a session that is certainly over.
 fn unauthorised() -> Answer {
     answer(401, r#"{"message":"unauthorised"}"#, clr_all())
+}
+
+/// `unauthorised` of contract §3.6 where nothing is known. The reference empties the cookies here too: any
+/// website could sign a visitor out then, and a first visit that is answered late the page that has signed
+/// in meanwhile.
+fn unproved() -> Answer {
+    answer(401, r#"{"message":"unauthorised"}"#, clr_h())
 }
 
 /// `token theft detected` of contract §3.6.
@@ -127,12 +124,13 @@ async fn r2_a_header_token_is_answered_by_headers() {
     assert_eq!(with_authorization(&stack, &tokens.refresh_bearer()).await, refreshed(set_h()));
 }
 
+/// The reference empties the cookies. They may be another's: an app sends those of its web views along.
 #[tokio::test]
-async fn r3_a_header_token_beats_the_cookie_and_clears_it() {
+async fn r3_a_header_token_beats_the_cookie_and_leaves_it_alone() {
     let (stack, tokens) = signed_in(&[]).await;
     let (bearer, line) = (tokens.refresh_bearer(), tokens.refresh_cookie());
     let seen = refresh(&stack, &[("authorization", &bearer), ("cookie", &line)]).await;
-    assert_eq!(seen, refreshed(Effects { cookies: clr_c().cookies, ..set_h() }));
+    assert_eq!(seen, refreshed(set_h()));
 }
 
 #[tokio::test]
@@ -155,21 +153,21 @@ async fn r4_where_only_cookies_count_a_header_token_is_cleared() {
 }
 
 #[tokio::test]
-async fn r5_without_any_token_everything_is_cleared() {
+async fn r5_without_any_token_the_front_end_forgets_and_no_cookie_is_touched() {
     let stack = Harness::new(&[]).await;
-    assert_eq!(refresh(&stack, &[]).await, unauthorised());
+    assert_eq!(refresh(&stack, &[]).await, unproved());
 }
 
 #[tokio::test]
 async fn r6_an_access_cookie_is_no_refresh_token() {
     let (stack, tokens) = signed_in(&[]).await;
-    assert_eq!(with_cookies(&stack, &tokens.access_cookie()).await, unauthorised());
+    assert_eq!(with_cookies(&stack, &tokens.access_cookie()).await, unproved());
 }
 
 #[tokio::test]
-async fn r7_a_legacy_cookie_alone_is_cleared_with_everything_else() {
+async fn r7_a_legacy_cookie_alone_is_cleared() {
     let stack = Harness::new(&[]).await;
-    let expected = Answer { effects: clr_all().and_clr_legacy(), ..unauthorised() };
+    let expected = Answer { effects: clr_h().and_clr_legacy(), ..unproved() };
     assert_eq!(with_cookies(&stack, "sIdRefreshToken=x").await, expected);
 }
 
@@ -183,13 +181,13 @@ async fn r8_a_legacy_cookie_is_cleared_on_the_way() {
 #[tokio::test]
 async fn r9_an_empty_cookie_is_no_refresh_token() {
     let stack = Harness::new(&[]).await;
-    assert_eq!(with_cookies(&stack, "sRefreshToken=").await, unauthorised());
+    assert_eq!(with_cookies(&stack, "sRefreshToken=").await, unproved());
 }
 
 #[tokio::test]
 async fn r10_an_empty_bearer_is_no_refresh_token() {
     let stack = Harness::new(&[]).await;
-    assert_eq!(with_authorization(&stack, "Bearer ").await, unauthorised());
+    assert_eq!(with_authorization(&stack, "Bearer ").await, unproved());
 }
 
 #[tokio::test]
@@ -217,7 +215,7 @@ async fn r12_an_unrelated_bearer_does_not_shadow_the_cookie() {
 #[tokio::test]
 async fn r13_an_access_token_is_no_refresh_token() {
     let (stack, tokens) = signed_in(&[]).await;
-    assert_eq!(with_authorization(&stack, &tokens.access_bearer()).await, unauthorised());
+    assert_eq!(with_authorization(&stack, &tokens.access_bearer()).await, unproved());
 }
 
 #[tokio::test]
@@ -350,20 +348,93 @@ async fn r19_three_generations_back_is_theft_at_any_time() {
     assert_eq!(with_cookies(&stack, &oldest.refresh_cookie()).await, theft());
 }
 
-/// The gateway hands cookies over as a list, where the reference does not see duplicates at all;
-/// here they count wherever they are (contract §2.5).
+/// The reference answers 500 to two cookies of one name. A neighbour below the same domain can plant one,
+/// and would lock the user out for ever; what is authentic is told apart from what is not.
 #[tokio::test]
-async fn r20_two_refresh_cookies_of_unknown_origin_are_a_fault() {
+async fn r20_a_second_refresh_cookie_that_is_not_authentic_does_not_count() {
     let (stack, tokens) = signed_in(&[]).await;
-    let line = format!("{}; sRefreshToken=x", tokens.refresh_cookie());
-    assert_eq!(with_cookies(&stack, &line).await, duplicate_cookies());
+    for planted in ["x", &forged(&tokens.refresh)] {
+        for line in [
+            format!("{}; sRefreshToken={planted}", tokens.refresh_cookie()),
+            format!("sRefreshToken={planted}; {}", tokens.refresh_cookie()),
+        ] {
+            assert_eq!(with_cookies(&stack, &line).await, refreshed(set_c()), "{line}");
+        }
+    }
 }
 
 #[tokio::test]
-async fn r21_two_access_cookies_of_unknown_origin_are_a_fault() {
+async fn r20_a_refresh_cookie_that_is_sent_twice_is_one() {
+    let (stack, tokens) = signed_in(&[]).await;
+    let line = format!("{0}; {0}", tokens.refresh_cookie());
+    assert_eq!(with_cookies(&stack, &line).await, refreshed(set_c()));
+}
+
+#[tokio::test]
+async fn r20_of_several_sessions_the_first_that_is_alive_goes_on() {
+    let (stack, planted) = signed_in(&[]).await;
+    let own = stack.sign_in("cookie").await;
+    let line = format!("{}; {}", own.refresh_cookie(), planted.refresh_cookie());
+    let new = exchanged_by(&stack, &[("cookie", &line)]).await;
+    assert_eq!(handle(&new), handle(&own));
+    stack.sign_out(&[("cookie", &planted.access_cookie())]).await;
+    let line = format!("{}; {}", planted.refresh_cookie(), own.refresh_cookie());
+    let new = exchanged_by(&stack, &[("cookie", &line)]).await;
+    assert_eq!(handle(&new), handle(&own));
+}
+
+#[tokio::test]
+async fn r20_cookies_of_several_sessions_are_cleared_if_all_are_over() {
+    let (stack, one) = signed_in(&[]).await;
+    let another = stack.sign_in("cookie").await;
+    for tokens in [&one, &another] {
+        stack.sign_out(&[("cookie", &tokens.access_cookie())]).await;
+    }
+    let line = format!("{}; {}", one.refresh_cookie(), another.refresh_cookie());
+    assert_eq!(with_cookies(&stack, &line).await, unauthorised());
+}
+
+#[tokio::test]
+async fn r20_an_anti_csrf_token_tells_whose_cookie_is_meant() {
+    let (stack, planted) = signed_in(VIA_TOKEN).await;
+    let own = stack.sign_in("cookie").await;
+    let line = format!("{}; {}", planted.refresh_cookie(), own.refresh_cookie());
+    let headers = [("cookie", line.as_str()), ("anti-csrf", &own.anti_csrf)];
+    assert_eq!(handle(&exchanged_by(&stack, &headers).await), handle(&own));
+}
+
+/// One of the two may be the client's own, and nothing was proved about it.
+#[tokio::test]
+async fn r20_a_planted_session_that_is_over_takes_nothing_away() {
+    let (stack, planted) = signed_in(VIA_TOKEN).await;
+    let own = stack.sign_in("cookie").await;
+    let line = planted.access_cookie();
+    stack.sign_out(&[("cookie", &line), ("anti-csrf", &planted.anti_csrf)]).await;
+    let line = format!("{}; {}", own.refresh_cookie(), planted.refresh_cookie());
+    let headers = [("cookie", line.as_str()), ("anti-csrf", &planted.anti_csrf)];
+    assert_eq!(refresh(&stack, &headers).await, unproved());
+}
+
+#[tokio::test]
+async fn r20_no_more_than_eight_sessions_are_tried() {
+    let stack = Harness::new(&[]).await;
+    let mut line = String::new();
+    for number in 0..20 {
+        let handle = SessionHandle::from_bytes([number; SessionHandle::LEN]);
+        let token = keys::master().mint(&handle, Generation::FIRST, false);
+        line = format!("{line}sRefreshToken={}; ", token.expose());
+    }
+    assert_eq!(with_cookies(&stack, &line).await, unauthorised());
+    let calls = stack.wire.take_calls();
+    let writes = calls.iter().filter(|call| call.operation == "UpdateItem").count();
+    assert_eq!(writes, 8);
+}
+
+#[tokio::test]
+async fn r21_a_second_access_cookie_does_not_matter() {
     let (stack, tokens) = signed_in(&[]).await;
     let line = format!("sAccessToken=x; {}; {}", tokens.access_cookie(), tokens.refresh_cookie());
-    assert_eq!(with_cookies(&stack, &line).await, duplicate_cookies());
+    assert_eq!(with_cookies(&stack, &line).await, refreshed(set_c()));
 }
 
 /// The reference only clears, and current web front ends take that for an error. Where all tokens
@@ -389,31 +460,45 @@ async fn r22_the_newest_token_counts_whatever_the_order() {
 async fn r22_an_ended_session_is_cleared_on_both_domains() {
     let (stack, old, new) = moved().await;
     stack.sign_out(&[("cookie", &new.access_cookie())]).await;
-    let now = clr_all().on_domain(".example.com");
-    let cookies = [now.cookies, clr_c().cookies].concat();
-    let expected = Answer { effects: Effects { cookies, ..clr_all() }, ..unauthorised() };
+    let expected = Answer { effects: cleared_everywhere(), ..unauthorised() };
     assert_eq!(with_cookies(&stack, &both(&old, &new)).await, expected);
 }
 
+/// Whatever the request shows of them: the cookies of the older domain may not have been sent.
 #[tokio::test]
-async fn r22_tokens_that_say_nothing_are_cleared_only() {
-    let stack = Harness::new(MOVED).await;
-    assert_eq!(with_cookies(&stack, FOUR_UNKNOWN).await, cleared_only(clr_c().cookies));
+async fn r22_a_session_that_is_over_is_cleared_on_every_domain_that_is_configured() {
+    let (stack, _, new) = moved().await;
+    stack.sign_out(&[("cookie", &new.access_cookie())]).await;
+    let expected = Answer { effects: cleared_everywhere(), ..unauthorised() };
+    assert_eq!(with_cookies(&stack, &new.refresh_cookie()).await, expected);
+}
+
+/// Everything, on the domain of today and on that of before.
+fn cleared_everywhere() -> Effects {
+    let (now, before) = (clr_c().on_domain(".example.com").cookies, clr_c().cookies);
+    let cookies = now.into_iter().zip(before).flat_map(|(now, before)| [now, before]).collect();
+    Effects { cookies, ..clr_all() }
 }
 
 #[tokio::test]
-async fn r22_tokens_of_two_sessions_are_cleared_only() {
+async fn r22_tokens_that_say_nothing_are_left_alone() {
+    let stack = Harness::new(MOVED).await;
+    assert_eq!(with_cookies(&stack, FOUR_UNKNOWN).await, unproved());
+}
+
+#[tokio::test]
+async fn r22_of_two_sessions_the_first_goes_on_and_the_older_domain_is_cleared() {
     let (stack, one) = signed_in(MOVED).await;
     let another = stack.sign_in("cookie").await;
-    let seen = with_cookies(&stack, &both(&one, &another)).await;
-    assert_eq!(seen, cleared_only(clr_c().cookies));
+    let now = set_c().on_domain(".example.com");
+    let expected = Effects { cookies: [clr_c().cookies, now.cookies].concat(), ..set_c() };
+    assert_eq!(with_cookies(&stack, &both(&one, &another)).await, refreshed(expected));
 }
 
 #[tokio::test]
-async fn r23_only_the_name_that_came_twice_is_cleared() {
+async fn r23_access_cookies_that_say_nothing_are_left_alone() {
     let stack = Harness::new(MOVED).await;
-    let expected = cleared_only(clr_c().cookies[..1].to_vec());
-    assert_eq!(with_cookies(&stack, "sAccessToken=a; sAccessToken=b").await, expected);
+    assert_eq!(with_cookies(&stack, "sAccessToken=a; sAccessToken=b").await, unproved());
 }
 
 /// As R22: the one refresh token is the right one (contract §2.5).
@@ -429,51 +514,44 @@ async fn r23_with_one_refresh_cookie_the_refresh_goes_on() {
 #[tokio::test]
 async fn r24_the_older_domain_is_read_out_of_a_url() {
     let older = ("OLDER_COOKIE_DOMAIN", "https://api.example.com:80/x");
-    let stack = Harness::new(&[MOVED[0], older]).await;
-    let expected = cleared_only(clr_c().on_domain("api.example.com").cookies);
-    assert_eq!(with_cookies(&stack, FOUR_UNKNOWN).await, expected);
+    let (stack, tokens) = signed_in(&[MOVED[0], older]).await;
+    let line = format!("{}; {FOUR_UNKNOWN}", tokens.refresh_cookie());
+    let (older, now) = (clr_c().on_domain("api.example.com"), set_c().on_domain(".example.com"));
+    let expected = Effects { cookies: [older.cookies, now.cookies].concat(), ..set_c() };
+    assert_eq!(with_cookies(&stack, &line).await, refreshed(expected));
+}
+
+/// In the reference duplicates win over the header; here it says without doubt what is meant.
+#[tokio::test]
+async fn r25_a_header_token_makes_duplicate_cookies_irrelevant() {
+    for settings in [&[], MOVED] {
+        let (stack, tokens) = signed_in(settings).await;
+        let bearer = tokens.refresh_bearer();
+        let headers = [("authorization", bearer.as_str()), ("cookie", FOUR_UNKNOWN)];
+        assert_eq!(refresh(&stack, &headers).await, refreshed(set_h()));
+    }
 }
 
 #[tokio::test]
-async fn r25_duplicates_of_unknown_origin_are_a_fault_for_a_header_token_too() {
-    let (stack, tokens) = signed_in(&[]).await;
-    let bearer = tokens.refresh_bearer();
-    let seen = refresh(&stack, &[("authorization", &bearer), ("cookie", FOUR_UNKNOWN)]).await;
-    assert_eq!(seen, duplicate_cookies());
-}
-
-#[tokio::test]
-async fn r25_duplicates_that_say_nothing_are_cleared_before_a_header_token_counts() {
-    let (stack, tokens) = signed_in(MOVED).await;
-    let bearer = tokens.refresh_bearer();
-    let seen = refresh(&stack, &[("authorization", &bearer), ("cookie", FOUR_UNKNOWN)]).await;
-    assert_eq!(seen, cleared_only(clr_c().cookies));
-}
-
-/// As R22, with the header token cleared as in R4.
-#[tokio::test]
-async fn r25_duplicates_of_one_session_beat_a_header_token_and_clear_it() {
+async fn r25_duplicates_of_one_session_do_not_shadow_a_header_token() {
     let (stack, old, new) = moved().await;
     let (bearer, line) = (new.refresh_bearer(), both(&old, &new));
     let seen = refresh(&stack, &[("authorization", &bearer), ("cookie", &line)]).await;
-    let cookies = [clr_c().cookies, set_c().on_domain(".example.com").cookies].concat();
-    let exposed = clr_h().exposed;
-    let expected = Effects { access: Empty, refresh: Empty, exposed, cookies, ..set_c() };
-    assert_eq!(seen, refreshed(expected));
+    assert_eq!(seen, refreshed(set_h()));
 }
 
 #[tokio::test]
-async fn r26_where_only_headers_count_duplicate_cookies_are_cleared_like_any() {
+async fn r26_where_only_headers_count_duplicate_cookies_are_left_alone_like_any() {
     let (stack, tokens) = signed_in(HEADERS_ONLY).await;
     let bearer = tokens.refresh_bearer();
     let seen = refresh(&stack, &[("authorization", &bearer), ("cookie", FOUR_UNKNOWN)]).await;
-    assert_eq!(seen, refreshed(Effects { cookies: clr_c().cookies, ..set_h() }));
+    assert_eq!(seen, refreshed(set_h()));
 }
 
 #[tokio::test]
 async fn r27_a_cookie_needs_the_rid_header_where_that_is_the_proof() {
     let (stack, tokens) = signed_in(VIA_CUSTOM_HEADER).await;
-    assert_eq!(with_cookies(&stack, &tokens.refresh_cookie()).await, unauthorised());
+    assert_eq!(with_cookies(&stack, &tokens.refresh_cookie()).await, unproved());
 }
 
 #[tokio::test]
@@ -492,7 +570,7 @@ async fn r29_a_header_token_needs_no_rid_header() {
 #[tokio::test]
 async fn r30_a_cookie_needs_the_anti_csrf_token_where_that_is_the_proof() {
     let (stack, tokens) = signed_in(VIA_TOKEN).await;
-    assert_eq!(with_cookies(&stack, &tokens.refresh_cookie()).await, unauthorised());
+    assert_eq!(with_cookies(&stack, &tokens.refresh_cookie()).await, unproved());
 }
 
 #[tokio::test]
@@ -501,7 +579,7 @@ async fn r30_the_anti_csrf_token_of_another_session_will_not_do() {
     let wrong = stack.sign_in("cookie").await.anti_csrf;
     let seen =
         refresh(&stack, &[("cookie", &tokens.refresh_cookie()), ("anti-csrf", &wrong)]).await;
-    assert_eq!(seen, unauthorised());
+    assert_eq!(seen, unproved());
 }
 
 /// Sets cookies, and an anti-CSRF token (contract §4.5).
@@ -536,7 +614,7 @@ async fn r32_a_token_from_before_the_mode_was_switched_on_gets_an_anti_csrf_toke
 #[tokio::test]
 async fn r33_the_status_of_an_ended_session_is_a_setting() {
     let stack = Harness::new(&[("SESSION_EXPIRED_STATUS_CODE", "440")]).await;
-    assert_eq!(refresh(&stack, &[]).await, Answer { status: 440, ..unauthorised() });
+    assert_eq!(refresh(&stack, &[]).await, Answer { status: 440, ..unproved() });
 }
 
 #[tokio::test]
@@ -601,6 +679,12 @@ async fn r37_switching_the_kind_of_key_costs_nobody_the_session() {
     let (stack, tokens) = signed_in(&[]).await;
     let stack = stack.redeployed(&[("USE_DYNAMIC_SIGNING_KEY", "false")]).await;
     assert_eq!(with_cookies(&stack, &tokens.refresh_cookie()).await, refreshed(set_c()));
+}
+
+/// A token of our form that we did not mint.
+fn forged(refresh: &str) -> String {
+    let (kept, last) = refresh.split_at(refresh.len() - 4);
+    format!("{kept}{}", if last == "AAAA" { "BBBB" } else { "AAAA" })
 }
 
 /// The session that an access token names.

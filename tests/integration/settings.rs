@@ -45,7 +45,8 @@ async fn same_site_follows_the_website_that_asks() {
 async fn cookies_are_cleared_as_the_website_that_asks_got_them() {
     let stack = Harness::new(&[TWO_SITES]).await;
     for (origin, same_site) in [(FIRST, "SameSite=Lax"), (SECOND, "SameSite=None")] {
-        let response = stack.refresh(&[origin]).await;
+        let cookie = stack.sign_in("cookie").await.access_cookie();
+        let response = stack.sign_out(&[("cookie", &cookie), ("rid", "session"), origin]).await;
         let expected = clr_c().cookies.into_iter();
         let expected: Vec<_> =
             expected.map(|line| line.replace("SameSite=Lax", same_site)).collect();
@@ -117,12 +118,14 @@ async fn partitioned_cookies_are_set_and_cleared_as_such() {
     for line in cookies_from(&stack, SECOND).await {
         assert!(line.ends_with("; HttpOnly; Secure; SameSite=None; Partitioned"), "{line}");
     }
-    let cleared = set_cookies(&stack.refresh(&[SECOND]).await);
-    assert_eq!(cleared.len(), 2);
-    for line in cleared {
-        assert!(line.contains("=; "), "{line}");
-        assert!(line.ends_with("; Secure; SameSite=None; Partitioned"), "{line}");
-    }
+    let cookie = stack.sign_in("cookie").await.access_cookie();
+    let response = stack.sign_out(&[("cookie", &cookie), ("rid", "session"), SECOND]).await;
+    let cleared = set_cookies(&response);
+    assert!(cleared.iter().all(|line| line.contains("=; ")), "{cleared:?}");
+    // Of each the partitioned one, and one that may be left from before.
+    let are_partitioned: Vec<_> =
+        cleared.iter().map(|line| line.ends_with("; SameSite=None; Partitioned")).collect();
+    assert_eq!(are_partitioned, [true, false, true, false]);
 }
 
 #[tokio::test]

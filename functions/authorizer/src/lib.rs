@@ -41,7 +41,10 @@ pub async fn handle<S: PublicKeyReader + SessionReader>(
     let verdict = match decide(sessions, config, clock.now(), &event).await {
         Ok(verdict) => verdict,
         Err(
-            SessionError::NoToken | SessionError::TryRefresh(_) | SessionError::SessionEnded(_),
+            SessionError::NoToken
+            | SessionError::TryRefresh(_)
+            | SessionError::Unproved(_)
+            | SessionError::SessionEnded(_),
         ) => Verdict::Refresh,
         Err(fault) => return Err(Refusal::Fault(fault)),
     };

@@ -9,7 +9,7 @@ use crate::token::key::KeyError;
 
 /// Why a request does not get what it asked for.
 ///
-/// The variants fall into two families that must never mix. The first five are facts about the
+/// The variants fall into two families that must never mix. The first six are facts about the
 /// client's session; of these only [`Self::SessionEnded`] and [`Self::Reuse`] end anything on the
 /// client. The others are our faults: they clear nothing, and the same tokens work again later.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,12 @@ pub enum SessionError {
     /// A token of ours does not hold, or its anti-CSRF proof is missing: refresh and try again.
     #[error("the access token is not accepted")]
     TryRefresh(#[source] TryRefresh),
-    /// The refresh token buys nothing, for certain: the client forgets its tokens.
+    /// Nothing that was presented could be refreshed, and nothing is known about the session that the
+    /// client may have. Any website can make a browser send such a request, and it may be answered after
+    /// another page has signed in: cookies stay as they are. Front ends forget what they kept themselves.
+    #[error("nothing to refresh: {0}")]
+    Unproved(Unproved),
+    /// The session of an authentic token is over, for certain: the client forgets its tokens.
     #[error("the session has ended: {0}")]
     SessionEnded(Ended),
     /// A spent refresh token was presented outside every window: two parties hold tokens. The session
@@ -36,12 +41,6 @@ pub enum SessionError {
     /// The session kept changing while a write was decided. Retryable.
     #[error("session {0} changed too often during one request")]
     Contended(SessionHandle),
-    /// Two cookies of one name arrived and no older cookie domain is configured.
-    #[error(
-        "two cookies named {0} were sent; set OLDER_COOKIE_DOMAIN to the domain that was configured \
-         before COOKIE_DOMAIN changed"
-    )]
-    DuplicateCookies(&'static str),
     /// The application asked for something that cannot be recorded.
     #[error("{0}")]
     InvalidInput(Cow<'static, str>),
@@ -59,27 +58,36 @@ pub enum TryRefresh {
     /// The anti-CSRF proof is missing or wrong (contract §4.2).
     #[error("anti-CSRF proof missing or wrong")]
     AntiCsrf,
-    /// Two access-token cookies: which one is meant is not known (contract §2.3).
-    #[error("two access token cookies")]
-    DuplicateCookies,
     /// The table says that the token's generation is neither the current one nor its parent (contract
     /// §5.8).
     #[error("of an older generation")]
     Superseded,
-    /// The cookie that back ends before 2023 set (contract §2.6).
-    #[error("legacy cookie")]
-    LegacyCookie,
 }
 
-/// Why a refresh token buys nothing.
+/// What a refresh lacks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Ended {
+pub enum Unproved {
     /// No refresh token was presented.
     NoRefreshToken,
-    /// Not minted by us.
+    /// It was not minted by us.
     NotAuthentic,
     /// The anti-CSRF proof of a cookie request is missing or wrong (contract §4.3).
     AntiCsrf,
+}
+
+impl std::fmt::Display for Unproved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NoRefreshToken => "no refresh token",
+            Self::NotAuthentic => "refresh token not authentic",
+            Self::AntiCsrf => "anti-CSRF proof missing or wrong",
+        })
+    }
+}
+
+/// Why a session is over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ended {
     /// Authentic, but the session is not in the table: signed out, or long over.
     Unknown,
     /// The idle or absolute end has passed.
@@ -93,9 +101,6 @@ pub enum Ended {
 impl std::fmt::Display for Ended {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::NoRefreshToken => "no refresh token",
-            Self::NotAuthentic => "refresh token not authentic",
-            Self::AntiCsrf => "anti-CSRF proof missing or wrong",
             Self::Unknown => "session unknown",
             Self::Expired => "session expired",
             Self::Revoked => "session revoked",
@@ -124,18 +129,36 @@ pub struct Reuse {
 }
 
 impl SessionError {
-    /// How an application logs a client out from inside a handler: 401, and the client forgets its
-    /// tokens, those that the handler has just issued included (contract §8). The session stays in
-    /// the table unless it is revoked as well.
+    /// How an application logs a client out from inside a handler: 401, and the client forgets the
+    /// tokens of the request's session (contract §8). What the handler has just issued does not get out;
+    /// cookies of a request without a session stay. The session stays in the table unless it is revoked as
+    /// well.
     #[must_use]
     pub const fn unauthorised() -> Self {
         Self::SessionEnded(Ended::ByApplication)
     }
 
-    /// Whether it is certain that the client's tokens are worth nothing any more: it forgets them.
+    /// Whether it is certain that the session of a token that was presented is over.
     #[must_use]
     pub const fn ends_session(&self) -> bool {
         matches!(self, Self::SessionEnded(_) | Self::Reuse(_))
+    }
+
+    /// Whether it says something about the client's session, rather than about us.
+    #[must_use]
+    pub const fn is_about_the_session(&self) -> bool {
+        match self {
+            Self::NoToken
+            | Self::TryRefresh(_)
+            | Self::Unproved(_)
+            | Self::SessionEnded(_)
+            | Self::Reuse(_)
+            | Self::InvalidClaims(_) => true,
+            Self::Unavailable(_)
+            | Self::Contended(_)
+            | Self::InvalidInput(_)
+            | Self::Internal(_) => false,
+        }
     }
 
     /// Input that cannot be recorded, with the sentence that says what to change.

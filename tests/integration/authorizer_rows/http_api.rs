@@ -339,11 +339,15 @@ async fn row_25_cookies_sent_both_ways_are_no_duplicates() {
 }
 
 #[tokio::test] // function
-async fn row_26_two_session_cookies_are_refused_unless_a_header_token_decides() {
-    let twice = format!("{}; {}", access_cookie(&valid()), access_cookie(&valid()));
-    assert_eq!(http(&[], &get(&[("cookie", &twice)])).await, unauthorized());
-    let both = get(&[("cookie", &twice), ("authorization", &bearer(&valid()))]);
-    assert_eq!(http(&[], &both).await["isAuthorized"], true);
+async fn row_26_of_two_session_cookies_the_one_that_holds_counts() {
+    let (good, bad) = (access_cookie(&valid()), access_cookie(&Jwt::expired().sign()));
+    for two in [format!("{good}; {bad}"), format!("{bad}; {good}"), format!("{good}; {good}")] {
+        assert_eq!(http(&[], &get(&[("cookie", &two)])).await["isAuthorized"], true, "{two}");
+    }
+    let neither = format!("{bad}; sAccessToken=x");
+    assert_eq!(http(&[], &get(&[("cookie", &neither)])).await, unauthorized());
+    let rescued = get(&[("cookie", &neither), ("authorization", &bearer(&valid()))]);
+    assert_eq!(http(&[], &rescued).await["isAuthorized"], true);
 }
 
 #[tokio::test] // function

@@ -519,23 +519,22 @@ impl World {
         let generation = claims.as_ref().map_or(0, |claims| claims.generation.number());
         self.note((device.number, status, generation));
         let way = match &outcome {
-            Ok(Some(RefreshOutcome::Rotated)) => "rotated",
-            Ok(Some(RefreshOutcome::Coalesced)) => "coalesced",
-            Ok(Some(RefreshOutcome::Served)) => "served",
-            Ok(Some(RefreshOutcome::Recovered)) => "recovered",
-            Ok(Some(RefreshOutcome::Overtaken)) => "overtaken",
-            Ok(None) => "cookies cleared only",
+            Ok(RefreshOutcome::Rotated) => "rotated",
+            Ok(RefreshOutcome::Coalesced) => "coalesced",
+            Ok(RefreshOutcome::Served) => "served",
+            Ok(RefreshOutcome::Recovered) => "recovered",
+            Ok(RefreshOutcome::Overtaken) => "overtaken",
             Err(SessionError::Unavailable(_) | SessionError::Contended(_)) => "unavailable",
             Err(_) => "ended",
         };
         self.count(way);
         self.report.borrow_mut().refreshes += 1;
         match (status, &outcome) {
-            (200, Ok(Some(_))) if was_over => {
+            (200, Ok(_)) if was_over => {
                 self.fail("came back", device, "a refresh succeeded after the sign-out".into());
                 Answer::Ended
             }
-            (200, Ok(Some(way))) => {
+            (200, Ok(way)) => {
                 let is_current = match before {
                     Some(before) => {
                         let after = self.current(device).await;

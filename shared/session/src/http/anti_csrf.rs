@@ -49,3 +49,12 @@ pub(super) fn proof<'r>(
         }
     }
 }
+
+/// Whether a request carries what its mode asks cookies for, as far as headers tell: no foreign page can
+/// send one of them.
+pub(super) fn is_proved(config: &SessionConfig, headers: &HeaderMap) -> bool {
+    match proof(config, headers, TransferMethod::Cookie) {
+        Some(AntiCsrfProof::NotUsed | AntiCsrfProof::Token(Some(_))) => true,
+        Some(AntiCsrfProof::Token(None)) | None => false,
+    }
+}

@@ -103,7 +103,9 @@ impl<'a> TokenHeaders<'a> {
         self.set(FRONT_HEADER, "remove");
     }
 
-    /// Clears the tokens of both methods, whatever the request carried.
+    /// Clears the tokens of both methods, whatever the request carried: for a session that is certainly
+    /// over. To a client whose cookies may be good answer by [`Self::clear`] for headers alone, which no
+    /// page sees that has not asked by script.
     pub fn clear_all(&mut self) {
         self.clear(TransferMethod::Cookie);
         self.clear(TransferMethod::Header);
@@ -114,15 +116,11 @@ impl<'a> TokenHeaders<'a> {
         self.clear_cookie(LEGACY_COOKIE);
     }
 
-    /// Clears a cookie wherever it was kept before the settings changed; `false` if they tell of no
-    /// such place.
-    pub(super) fn clear_older(&mut self, name: &'static str) -> bool {
-        let places = self.config.cookies.older_places();
-        let is_known = !places.is_empty();
-        for place in places {
+    /// Clears a cookie wherever it was kept before the settings changed, if they tell of such a place.
+    pub(super) fn clear_older(&mut self, name: &'static str) {
+        for place in self.config.cookies.older_places() {
             self.put_cookie(name, "", Timestamp::from_millis(0), place);
         }
-        is_known
     }
 
     /// Writes everything to a response, in place of what was written there before of the same headers
@@ -174,8 +172,10 @@ impl<'a> TokenHeaders<'a> {
         self.put_cookie(name, value, expires_at, self.config.cookies.place());
     }
 
+    /// Wherever it may be kept: what is left on one domain would be sent on.
     fn clear_cookie(&mut self, name: &'static str) {
         self.set_cookie(name, "", Timestamp::from_millis(0));
+        self.clear_older(name);
     }
 
     /// `value` needs no encoding: tokens keep to `A–Z a–z 0–9 - _ .`.

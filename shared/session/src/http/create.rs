@@ -3,6 +3,7 @@
 use http::Request;
 use rand_core::CryptoRng;
 
+use super::anti_csrf::is_proved;
 use super::extract::{Cookies, auth_mode, bearer};
 use super::names::ACCESS_COOKIE;
 use super::{TokenHeaders, TransferMethod};
@@ -15,7 +16,8 @@ use crate::store::SignInStore;
 /// Creates a session for the client that sent `request`; apply the result to the response.
 ///
 /// The method is the configured one, else what `st-auth-mode` asks for, else headers. Tokens of the
-/// other method that the request carried are cleared.
+/// other method that the request carried are cleared; cookies only if the request shows that no foreign
+/// page sent it.
 ///
 /// # Errors
 ///
@@ -51,7 +53,9 @@ pub async fn create<'s, S: SignInStore, B: Sync>(
     let mut out = TokenHeaders::new(config, headers);
     match method {
         TransferMethod::Cookie if bearer(headers).is_some() => out.clear(TransferMethod::Header),
-        TransferMethod::Header if Cookies::of(headers).count(ACCESS_COOKIE) > 0 => {
+        TransferMethod::Header
+            if Cookies::of(headers).has(ACCESS_COOKIE) && is_proved(config, headers) =>
+        {
             out.clear(TransferMethod::Cookie);
         }
         TransferMethod::Cookie | TransferMethod::Header => {}

@@ -47,36 +47,49 @@ pub(super) fn auth_mode(headers: &HeaderMap) -> Option<TransferMethod> {
 }
 
 /// The request's cookies in order, duplicates included.
-pub(super) struct Cookies<'a>(Vec<(Cow<'a, str>, &'a str)>);
+pub(super) struct Cookies<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Cookies<'a> {
     /// Reads every `Cookie` header. Pairs without `=` or that are no text are skipped, and only they:
     /// another cookie of the site, in whatever encoding, must not hide the session.
+    ///
+    /// Names are what they are, byte for byte (RFC 6265 §5.4): a cookie with a name that only decodes to
+    /// ours is somebody else's, and we could not clear it.
     pub(super) fn of(headers: &'a HeaderMap) -> Self {
         let lines = headers.get_all(header::COOKIE).iter();
         let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
         let pairs = pairs.filter_map(|pair| {
             let (name, value) = std::str::from_utf8(pair).ok()?.split_once('=')?;
-            Some((percent_decode_str(name.trim()).decode_utf8().ok()?, value.trim()))
+            Some((name.trim_matches(WHITESPACE), value.trim_matches(WHITESPACE)))
         });
         Self(pairs.collect())
     }
 
-    /// Every value of that name, decoded, in the order sent.
-    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
-        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| decoded(value))
+    /// The values of that name, decoded, in the order sent; one that is repeated counts once.
+    pub(super) fn all(&self, name: &str) -> Vec<Cow<'a, str>> {
+        let mut values = Vec::new();
+        for (_, value) in self.0.iter().filter(|(key, _)| *key == name) {
+            let value = decoded(value);
+            if !values.contains(&value) {
+                values.push(value);
+            }
+        }
+        values
     }
 
-    /// The first value of that name.
-    pub(super) fn first(&self, name: &str) -> Option<Cow<'a, str>> {
-        self.all(name).next()
+    /// Whether there is a cookie of that name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.count(name) > 0
     }
 
-    /// How many cookies have that name.
+    /// How many cookies of that name were sent, whatever their values.
     pub(super) fn count(&self, name: &str) -> usize {
-        self.all(name).count()
+        self.0.iter().filter(|(key, _)| *key == name).count()
     }
 }
+
+/// What may stand around names and values (RFC 9110 §5.6.3).
+const WHITESPACE: [char; 2] = [' ', '\t'];
 
 /// One pair of quotes removed, then percent-decoded; left as it is if that gives no text.
 fn decoded(value: &str) -> Cow<'_, str> {
@@ -113,9 +126,22 @@ mod tests {
     fn cookies_of_several_headers_are_one_list() {
         let headers = headers(&[("cookie", "a=1; b=2"), ("cookie", "a=3")]);
         let cookies = Cookies::of(&headers);
-        assert_eq!(cookies.all("a").collect::<Vec<_>>(), ["1", "3"]);
-        assert_eq!(cookies.count("a"), 2);
-        assert_eq!(cookies.first("b").as_deref(), Some("2"));
+        assert_eq!(cookies.all("a"), ["1", "3"]);
+        assert_eq!(cookies.all("b"), ["2"]);
+    }
+
+    #[test]
+    fn a_cookie_that_is_repeated_is_one_cookie() {
+        let headers = headers(&[("cookie", "a=1; a=2;a=1"), ("cookie", "a=\"1\"")]);
+        assert_eq!(Cookies::of(&headers).all("a"), ["1", "2"]);
+    }
+
+    #[test]
+    fn names_are_compared_byte_for_byte() {
+        let line = "%73AccessToken=1; \u{a0}sAccessToken=2; saccesstoken=3; sAccessToken\u{a0}=4;\t sAccessToken \t=5";
+        let mut headers = HeaderMap::new();
+        headers.insert("cookie", HeaderValue::from_bytes(line.as_bytes()).unwrap());
+        assert_eq!(Cookies::of(&headers).all("sAccessToken"), ["5"]);
     }
 
     #[test]
@@ -123,9 +149,9 @@ mod tests {
         let line = "sAccessToken=\"a%2Bb\"; Expires=Sun, 21 Nov 2027 00:00:00 GMT; HttpOnly;c=%zz";
         let headers = headers(&[("cookie", line)]);
         let cookies = Cookies::of(&headers);
-        assert_eq!(cookies.first("sAccessToken").as_deref(), Some("a+b"));
-        assert_eq!(cookies.first("c").as_deref(), Some("%zz"));
-        assert_eq!(cookies.first("HttpOnly"), None);
+        assert_eq!(cookies.all("sAccessToken"), ["a+b"]);
+        assert_eq!(cookies.all("c"), ["%zz"]);
+        assert!(!cookies.has("HttpOnly"));
     }
 
     #[test]
@@ -134,9 +160,9 @@ mod tests {
         let line = HeaderValue::from_bytes(b"a=\xc3\xbc; c=1; d=\xff").unwrap();
         headers.insert("cookie", line);
         let cookies = Cookies::of(&headers);
-        assert_eq!(cookies.first("a").as_deref(), Some("ü"));
-        assert_eq!(cookies.first("c").as_deref(), Some("1"));
-        assert_eq!(cookies.first("d"), None);
+        assert_eq!(cookies.all("a"), ["ü"]);
+        assert_eq!(cookies.all("c"), ["1"]);
+        assert!(!cookies.has("d"));
     }
 
     #[test]
@@ -144,7 +170,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("cookie", HeaderValue::from_bytes(b"a=\xff").unwrap());
         headers.insert("authorization", HeaderValue::from_bytes(b"Bearer \xff").unwrap());
-        assert_eq!(Cookies::of(&headers).count("a"), 0);
+        assert!(!Cookies::of(&headers).has("a"));
         assert_eq!(bearer(&headers), None);
     }
 }

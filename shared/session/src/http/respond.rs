@@ -6,9 +6,9 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
 
-use super::TokenHeaders;
+use super::{TokenHeaders, TransferMethod};
 use crate::config::SessionConfig;
-use crate::error::{Ended, Reuse, SessionError, TryRefresh};
+use crate::error::{Ended, Reuse, SessionError, TryRefresh, Unproved};
 use crate::model::InvalidClaim;
 use crate::model::claims::Challenge;
 
@@ -40,7 +40,7 @@ pub fn not_found() -> Response {
 /// A handler decides status and body; tokens are cleared or kept whatever it says. The first three must
 /// keep the status of an expired session, or clients will not react. The defaults are the reference's.
 pub trait ErrorHandlers: Send + Sync {
-    /// There is no session: no token, or one whose session is over for certain.
+    /// There is no session: no token, none that can be refreshed, or one whose session is over.
     fn unauthorised(&self, config: &SessionConfig, error: &SessionError) -> Response {
         let _ = error;
         message(config.statuses.session_expired, "unauthorised")
@@ -62,12 +62,6 @@ pub trait ErrorHandlers: Send + Sync {
     fn invalid_claims(&self, config: &SessionConfig, failures: &[InvalidClaim]) -> Response {
         let body = InvalidClaimsBody { message: "invalid claim", failures };
         json(config.statuses.invalid_claim, &body)
-    }
-
-    /// Older cookies of the same names were cleared and nothing else was done.
-    fn duplicate_cookies_cleared(&self, config: &SessionConfig) -> Response {
-        let _ = config;
-        message(StatusCode::OK, "older session cookies were cleared; repeat the request")
     }
 }
 
@@ -91,8 +85,10 @@ fn message(status: StatusCode, message: &str) -> Response {
 
 /// The answer to a request that failed, and the one log line about it.
 ///
-/// Only certainty clears tokens: [`SessionError::SessionEnded`] and [`SessionError::Reuse`]. `request`
-/// is the headers of the request, which tell whose cookies those are.
+/// Only certainty empties cookies: [`SessionError::SessionEnded`] and [`SessionError::Reuse`], which follow
+/// from an authentic token. [`SessionError::unauthorised`] does not; [`super::RequestSession::error_response`]
+/// knows whether there is a session that it is about. `request` is the headers of the request, which tell
+/// whose cookies those are.
 #[must_use]
 pub fn error_response(
     config: &SessionConfig,
@@ -110,9 +106,20 @@ pub fn error_response_by(
     request: &HeaderMap,
     error: &SessionError,
 ) -> Response {
+    refusal(handlers, config, request, error, false)
+}
+
+/// As [`error_response_by`], where it is known whether the request has a session of its own.
+pub(super) fn refusal(
+    handlers: &dyn ErrorHandlers,
+    config: &SessionConfig,
+    request: &HeaderMap,
+    error: &SessionError,
+    has_session: bool,
+) -> Response {
     log(error);
     let mut response = match error {
-        SessionError::NoToken | SessionError::SessionEnded(_) => {
+        SessionError::NoToken | SessionError::Unproved(_) | SessionError::SessionEnded(_) => {
             handlers.unauthorised(config, error)
         }
         SessionError::TryRefresh(cause) => handlers.try_refresh(config, cause),
@@ -122,22 +129,20 @@ pub fn error_response_by(
             let text = "the session store is not available, try again";
             message(StatusCode::SERVICE_UNAVAILABLE, text)
         }
-        SessionError::DuplicateCookies(_) => {
-            let text = "two session cookies of one name were sent";
-            message(StatusCode::INTERNAL_SERVER_ERROR, text)
-        }
         SessionError::InvalidInput(problem) => message(StatusCode::BAD_REQUEST, problem),
         SessionError::Internal(_) => {
             message(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
         }
     };
     let headers = response.headers_mut();
+    let mut tokens = TokenHeaders::new(config, request);
     match error {
-        SessionError::SessionEnded(_) | SessionError::Reuse(_) => {
-            let mut tokens = TokenHeaders::new(config, request);
-            tokens.clear_all();
-            tokens.apply(headers);
+        SessionError::SessionEnded(Ended::ByApplication) if has_session => tokens.clear_all(),
+        // A front end must learn that its session is gone, or it would ask for ever.
+        SessionError::Unproved(_) | SessionError::SessionEnded(Ended::ByApplication) => {
+            tokens.clear(TransferMethod::Header);
         }
+        SessionError::SessionEnded(_) | SessionError::Reuse(_) => tokens.clear_all(),
         SessionError::InvalidClaims(failures) => {
             let challenges = failures.iter().filter_map(|failure| failure.challenge.as_ref());
             for challenge in challenges.filter_map(authenticate) {
@@ -149,10 +154,10 @@ pub fn error_response_by(
         }
         SessionError::NoToken
         | SessionError::TryRefresh(_)
-        | SessionError::DuplicateCookies(_)
         | SessionError::InvalidInput(_)
         | SessionError::Internal(_) => {}
     }
+    tokens.apply(headers);
     response
 }
 
@@ -177,11 +182,12 @@ fn log(error: &SessionError) {
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     match error {
         // Every first visitor probes once without a token (contract §7.1).
-        SessionError::NoToken | SessionError::SessionEnded(Ended::NoRefreshToken) => {
+        SessionError::NoToken | SessionError::Unproved(Unproved::NoRefreshToken) => {
             tracing::debug!("{error}");
         }
         SessionError::TryRefresh(_) => tracing::info!(cause, "{error}"),
-        SessionError::SessionEnded(_)
+        SessionError::Unproved(_)
+        | SessionError::SessionEnded(_)
         | SessionError::InvalidClaims(_)
         | SessionError::InvalidInput(_) => tracing::info!("{error}"),
         SessionError::Reuse(reuse) => tracing::warn!(
@@ -190,9 +196,8 @@ fn log(error: &SessionError) {
             current = reuse.current.number(),
             "refresh token reuse: the session was ended"
         ),
-        SessionError::Unavailable(_)
-        | SessionError::Contended(_)
-        | SessionError::DuplicateCookies(_)
-        | SessionError::Internal(_) => tracing::error!(cause, "{error}"),
+        SessionError::Unavailable(_) | SessionError::Contended(_) | SessionError::Internal(_) => {
+            tracing::error!(cause, "{error}");
+        }
     }
 }

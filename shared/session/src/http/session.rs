@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use http::{HeaderMap, Request};
 use serde_json::{Map, Value};
 
-use super::respond::{ErrorHandlers, Response, error_response_by};
+use super::respond::{ErrorHandlers, Response, refusal};
 use super::verify::presented;
 use super::{AntiCsrfCheck, TokenHeaders, TransferMethod, VerifyOptions};
 use crate::error::{Ended, SessionError};
@@ -15,9 +15,7 @@ use crate::model::{
     Timestamp, UserId, claims,
 };
 use crate::service::claims::{failures, removing, setting};
-use crate::service::{
-    AntiCsrfProof, DatabaseCheck, ReissuedToken, RevocationCause, Sessions,
-};
+use crate::service::{AntiCsrfProof, DatabaseCheck, ReissuedToken, RevocationCause, Sessions};
 use crate::store::{
     DynamoDb, PrivateKeyReader, PublicKeyReader, SessionReader, SessionRevoker, SessionUpdater,
 };
@@ -339,8 +337,8 @@ impl<S> RequestSession<S> {
     /// session takes everything back.
     #[must_use]
     pub fn error_response(&self, handlers: &dyn ErrorHandlers, error: &SessionError) -> Response {
-        let config = self.inner.sessions.config();
-        let mut response = error_response_by(handlers, config, &self.inner.request, error);
+        let (config, request) = (self.inner.sessions.config(), &self.inner.request);
+        let mut response = refusal(handlers, config, request, error, true);
         if !error.ends_session() {
             self.apply(response.headers_mut());
         }

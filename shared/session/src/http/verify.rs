@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::Request;
 
 use super::extract::{Cookies, bearer};
-use super::names::{ACCESS_COOKIE, LEGACY_COOKIE};
+use super::names::ACCESS_COOKIE;
 use super::{AntiCsrfCheck, TransferMethod, anti_csrf};
 use crate::config::AllowedMethod;
 use crate::error::{SessionError, TryRefresh};
@@ -41,8 +41,8 @@ pub struct Verified {
 
 /// Verifies the access token of a request; `None` if there is none and none is required.
 ///
-/// A header token beats a cookie. A text that is not one of our tokens is as good as absent. No I/O
-/// once the keys are loaded.
+/// A header token beats cookies. A text that is not one of our tokens is as good as absent, and so is a
+/// cookie that does not hold beside one that does. No I/O once the keys are loaded.
 ///
 /// # Errors
 ///
@@ -65,44 +65,47 @@ pub(super) async fn presented<'r, S: PublicKeyReader, B: Sync>(
 ) -> Result<Option<(Cow<'r, str>, Verified)>, SessionError> {
     let config = sessions.config();
     let headers = request.headers();
-    let cookies = Cookies::of(headers);
-    if cookies.count(LEGACY_COOKIE) > 0 {
-        return Err(SessionError::TryRefresh(TryRefresh::LegacyCookie));
+    let allowed = config.transfer.method;
+    if allowed != AllowedMethod::Cookie
+        && let Some(text) = bearer(headers)
+        && let Some(token) = UnverifiedAccessToken::parse(text)
+    {
+        let (token, method) = (sessions.verify(token, now).await?, TransferMethod::Header);
+        return Ok(Some((Cow::Borrowed(text), Verified { token, method })));
+    }
+    let texts = match allowed {
+        AllowedMethod::Any | AllowedMethod::Cookie => Cookies::of(headers).all(ACCESS_COOKIE),
+        AllowedMethod::Header => Vec::new(),
+    };
+    let tokens = texts.iter().filter_map(|text| Some((text, UnverifiedAccessToken::parse(text)?)));
+    let tokens: Vec<_> = tokens.collect();
+    if tokens.is_empty() {
+        return if options.session_required { Err(SessionError::NoToken) } else { Ok(None) };
     }
 
-    let from_header = match config.transfer.method {
-        AllowedMethod::Any | AllowedMethod::Header => bearer(headers).map(Cow::Borrowed),
-        AllowedMethod::Cookie => None,
-    };
-    let from_cookie = match config.transfer.method {
-        AllowedMethod::Any | AllowedMethod::Cookie => cookies.first(ACCESS_COOKIE),
-        AllowedMethod::Header => None,
-    };
-    let header_token = from_header.as_deref().and_then(UnverifiedAccessToken::parse);
-    let cookie_token = from_cookie.as_deref().and_then(UnverifiedAccessToken::parse);
-    let (token, method) = match (header_token, cookie_token) {
-        (Some(token), _) => (token, TransferMethod::Header),
-        (None, Some(token)) => {
-            if cookies.count(ACCESS_COOKIE) > 1 {
-                return Err(SessionError::TryRefresh(TryRefresh::DuplicateCookies));
-            }
-            (token, TransferMethod::Cookie)
-        }
-        (None, None) if options.session_required => return Err(SessionError::NoToken),
-        (None, None) => return Ok(None),
-    };
-
     let proof = if options.anti_csrf_check.applies_to(request.method()) {
-        anti_csrf::proof(config, headers, method)
+        anti_csrf::proof(config, headers, TransferMethod::Cookie)
             .ok_or(SessionError::TryRefresh(TryRefresh::AntiCsrf))?
     } else {
         AntiCsrfProof::NotUsed
     };
-    let token = sessions.verify(token, now).await?;
-    check_anti_csrf(&token, proof)?;
-    let text = match method {
-        TransferMethod::Header => from_header,
-        TransferMethod::Cookie => from_cookie,
-    };
-    Ok(text.map(|text| (text, Verified { token, method })))
+    // What does not hold is as good as absent if something else does: a neighbour below the same domain
+    // can add a cookie of this name and take none away. Of one session the newest token counts, of several
+    // the cookie that the browser has had longest, which it lists first (RFC 6265 §5.4).
+    let mut found: Option<(&Cow<'_, str>, AccessToken)> = None;
+    let mut refusal = SessionError::NoToken;
+    for (text, token) in tokens {
+        let verified = sessions.verify(token, now).await;
+        match verified.and_then(|token| check_anti_csrf(&token, proof).map(|()| token)) {
+            Ok(token) => {
+                if found.as_ref().is_none_or(|(_, known)| token.is_newer_than(known)) {
+                    found = Some((text, token));
+                }
+            }
+            Err(error @ SessionError::TryRefresh(_)) => refusal = error,
+            Err(fault) => return Err(fault),
+        }
+    }
+    let (text, token) = found.ok_or(refusal)?;
+    Ok(Some((text.clone(), Verified { token, method: TransferMethod::Cookie })))
 }

@@ -1,7 +1,7 @@
 //! Refreshing: one conditional write in the usual case, no read in any.
 
 use super::{IssuedTokens, SessionEvent, Sessions};
-use crate::error::{Ended, Reuse, SessionError};
+use crate::error::{Ended, Reuse, SessionError, Unproved};
 use crate::model::{Decision, Device, RefreshState, Revocation, Session, Timestamp, decide};
 use crate::store::{PrivateKeyReader, Rotation, SessionRefresher, Transition, Written};
 use crate::token::UnverifiedRefreshToken;
@@ -67,8 +67,9 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
     ///
     /// # Errors
     ///
-    /// [`SessionError::SessionEnded`] and [`SessionError::Reuse`] are certain; all others say that
-    /// nothing is known and the same token works again later.
+    /// [`SessionError::Unproved`] if the token is not ours or lacks its proof. [`SessionError::SessionEnded`]
+    /// and [`SessionError::Reuse`] are certain; all others say that nothing is known and the same token
+    /// works again later.
     pub async fn refresh(
         &self,
         presented: &UnverifiedRefreshToken,
@@ -79,7 +80,7 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
         let keys = self.minting_keys(&[presented.unverified_master_key_id()], now).await?;
         let claims = presented
             .verify(&keys.master(now)?)
-            .ok_or(SessionError::SessionEnded(Ended::NotAuthentic))?;
+            .ok_or(SessionError::Unproved(Unproved::NotAuthentic))?;
         let with_anti_csrf = check_anti_csrf(&claims, anti_csrf)?;
 
         let spent = self.spend(&claims, device, now).await;
@@ -100,19 +101,19 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
         Ok(Refreshed { tokens, outcome })
     }
 
-    /// The token to go on with when a client sent several: the newest, if all authentic ones belong to
-    /// one session. A single one is returned as it is.
+    /// The tokens to go on with when a client sent several: of each session the newest authentic one, the
+    /// sessions in the order sent. A single token is returned as it is.
     ///
     /// # Errors
     ///
     /// Faults only.
-    pub async fn newest_authentic(
+    pub async fn newest_of_each_session(
         &self,
-        mut presented: Vec<UnverifiedRefreshToken>,
+        presented: Vec<UnverifiedRefreshToken>,
         now: Timestamp,
-    ) -> Result<Option<UnverifiedRefreshToken>, SessionError> {
+    ) -> Result<Vec<UnverifiedRefreshToken>, SessionError> {
         if presented.len() <= 1 {
-            return Ok(presented.pop());
+            return Ok(presented);
         }
         let ids: Vec<_> =
             presented.iter().map(UnverifiedRefreshToken::unverified_master_key_id).collect();
@@ -120,15 +121,15 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
         let authentic = presented
             .into_iter()
             .filter_map(|token| token.verify(&master).map(|claims| (claims, token)));
-        let mut newest: Option<(RefreshClaims, UnverifiedRefreshToken)> = None;
+        let mut newest: Vec<(RefreshClaims, UnverifiedRefreshToken)> = Vec::new();
         for (claims, token) in authentic {
-            match &newest {
-                Some((known, _)) if known.handle != claims.handle => return Ok(None),
+            match newest.iter_mut().find(|(known, _)| known.handle == claims.handle) {
                 Some((known, _)) if known.generation >= claims.generation => {}
-                Some(_) | None => newest = Some((claims, token)),
+                Some(known) => *known = (claims, token),
+                None => newest.push((claims, token)),
             }
         }
-        Ok(newest.map(|(_, token)| token))
+        Ok(newest.into_iter().map(|(_, token)| token).collect())
     }
 
     /// Tries the usual case; if its condition fails, decides on the session that was found.
@@ -223,7 +224,7 @@ fn check_anti_csrf(claims: &RefreshClaims, proof: AntiCsrfProof<'_>) -> Result<b
         AntiCsrfProof::NotUsed => Ok(false),
         AntiCsrfProof::Token(presented) => match &claims.anti_csrf_token {
             Some(expected) if !presented.is_some_and(|proof| is_equal(proof, expected)) => {
-                Err(SessionError::SessionEnded(Ended::AntiCsrf))
+                Err(SessionError::Unproved(Unproved::AntiCsrf))
             }
             Some(_) | None => Ok(true),
         },

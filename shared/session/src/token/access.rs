@@ -56,6 +56,12 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
+    /// Whether both are of one session, and this one was issued later.
+    pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
+        self.claims.session_handle == other.claims.session_handle
+            && self.claims.issued_at > other.claims.issued_at
+    }
+
     /// The session's handle, if the token is one that we issued.
     #[must_use]
     pub fn handle(&self) -> Option<SessionHandle> {
