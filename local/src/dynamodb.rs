@@ -146,10 +146,16 @@ pub fn client(http: impl HttpConnector + Clone + 'static) -> Client {
     Client::new(&sdk_config(http))
 }
 
-/// The store over that client.
+/// The store of the default application over that client.
 #[must_use]
 pub fn store(client: Client) -> DynamoDb {
-    DynamoDb::new(client, SESSIONS_TABLE, KEYS_TABLE)
+    store_of(client, "public")
+}
+
+/// The store of an application over that client.
+#[must_use]
+pub fn store_of(client: Client, app_id: &str) -> DynamoDb {
+    DynamoDb::new(client, app_id, SESSIONS_TABLE, KEYS_TABLE)
 }
 
 /// Makes the two tables as the template describes them, unless they exist.

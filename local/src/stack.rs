@@ -13,7 +13,7 @@ use session::http::Endpoint;
 use session::model::Clock;
 use session::{SessionConfig, Sessions};
 
-use crate::dynamodb::{create_tables, store};
+use crate::dynamodb::{create_tables, store_of};
 use crate::example;
 use crate::function::Function;
 use crate::gateway::{Access, Cors, Gateway};
@@ -85,7 +85,7 @@ impl Stack {
         application: impl FnOnce(Gateway) -> Gateway,
     ) -> anyhow::Result<Self> {
         create_tables(&client).await?;
-        let store = store(client);
+        let store = store_of(client, &config.app_id);
         let sessions = || Arc::new(Sessions::new(config.clone(), store.clone()));
         let rotate_keys = {
             let (sessions, clock) = (sessions(), Arc::clone(&clock));

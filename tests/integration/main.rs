@@ -1,5 +1,6 @@
 //! Tests of the whole stack, a module per concern.
 
+mod applications;
 mod authorizer_rows;
 mod bad_input;
 mod budgets;

@@ -43,7 +43,7 @@ fn claims() -> impl Strategy<Value = Map<String, Value>> {
 fn session(custom: Map<String, Value>) -> Session {
     let subject = Subject::user("user-1");
     Session {
-        handle: SessionHandle::random("public", &subject.user_id, &mut rand::rng()),
+        handle: SessionHandle::random(&subject.user_id, &mut rand::rng()),
         subject,
         created_at: START,
         refresh: RefreshState::new(START.plus(Duration::from_hours(1)), None),

@@ -46,7 +46,7 @@ impl Stage {
 
     async fn item(&self) -> Item {
         let client = client(self.wire.engine().clone());
-        let key = AttributeValue::S("private".to_owned());
+        let key = AttributeValue::S("public#private".to_owned());
         let output = client.get_item().table_name(KEYS_TABLE).key("pk", key).send().await;
         output.unwrap().item.unwrap()
     }
@@ -228,12 +228,13 @@ async fn a_sealed_document_cannot_be_changed_or_brought_back_under_another_versi
 #[tokio::test]
 async fn a_data_key_is_unwrapped_in_its_own_context_only() {
     let data_keys = EmulatedKms::new().data_keys();
-    let context = SealContext { table: "Keys".to_owned(), document: "private", version: 1 };
+    let document = "public#private".to_owned();
+    let context = SealContext { table: "Keys".to_owned(), document, version: 1 };
     let data_key = data_keys.generate(&context).await.unwrap();
     assert_eq!(data_keys.unwrap(&data_key.wrapped, &context).await.unwrap(), data_key.plain);
     for other in [
         SealContext { table: "Others".to_owned(), ..context.clone() },
-        SealContext { document: "public", ..context.clone() },
+        SealContext { document: "other#private".to_owned(), ..context.clone() },
         SealContext { version: 2, ..context.clone() },
     ] {
         let error = data_keys.unwrap(&data_key.wrapped, &other).await.unwrap_err();

@@ -35,7 +35,7 @@ fn any_session(rng: &mut StdRng) -> (RefreshPolicy, Session) {
     let flight = Duration::from_secs([0, 1, 30, 60][rng.random_range(0..4)]);
     let policy = RefreshPolicy::new(flight);
     let user = UserId::new("user-1");
-    let handle = SessionHandle::random("public", &user, rng);
+    let handle = SessionHandle::random(&user, rng);
     let mut past = |bounds: &[Duration]| {
         let bound = bounds[rng.random_range(0..bounds.len())];
         START.minus(bound).plus(Duration::from_millis(rng.random_range(0..=2))).minus(MS)

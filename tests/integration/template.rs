@@ -7,7 +7,7 @@ use authorizer::AuthorizerConfig;
 use serde_yaml_ng::Value;
 use session::SessionConfig;
 
-use crate::templates::{own as template, text};
+use crate::templates::{self, own as template, text};
 
 /// Every function of the template.
 fn functions() -> Vec<Function> {
@@ -117,13 +117,13 @@ fn actions(statement: &Value) -> Vec<String> {
 /// What a capability of the store asks for: the requests that its methods make.
 fn asked_for(capability: &str) -> &'static [&'static str] {
     match capability {
-        "PublicKeyReader" => &["dynamodb:GetItem on KeyTable.Arn, item public"],
+        "PublicKeyReader" => &["dynamodb:GetItem on KeyTable.Arn, item public#public"],
         "PrivateKeyReader" => &[
-            "dynamodb:GetItem on KeyTable.Arn, item private",
+            "dynamodb:GetItem on KeyTable.Arn, item public#private",
             "HasKmsKey: kms:Decrypt on KmsKeyId, for KeyTable",
         ],
         "KeyRotator" => &[
-            "dynamodb:PutItem on KeyTable.Arn",
+            "dynamodb:PutItem on KeyTable.Arn, item public#public or public#private",
             "HasKmsKey: kms:GenerateDataKey on KmsKeyId, for KeyTable",
         ],
         "SessionReader" => &["dynamodb:GetItem on SessionTable.Arn"],
@@ -147,6 +147,34 @@ fn every_function_may_do_what_its_capabilities_ask_for_and_nothing_else() {
         let asked: BTreeSet<_> = asked.chain(put_events).collect();
         assert_eq!(permissions(&function), asked, "{}", function.name);
     }
+}
+
+/// In every template, the examples' included: what is granted on the table of keys names items, and what
+/// is granted on the KMS key holds for that table alone.
+#[test]
+fn every_grant_on_keys_says_which() {
+    let (mut on_table, mut on_key) = (0, 0);
+    for (name, function) in templates::resources("AWS::Serverless::Function") {
+        let policies = function["Policies"].as_sequence().into_iter().flatten();
+        let statements = policies.flat_map(|policy| {
+            templates::chosen(policy)["Statement"].as_sequence().cloned().unwrap_or_default()
+        });
+        for statement in statements {
+            let text = serde_yaml_ng::to_string(&statement).unwrap();
+            let condition = &statement["Condition"];
+            if text.contains("KeyTable") && text.contains("dynamodb:") && !text.contains("kms:") {
+                on_table += 1;
+                let keys = &condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"];
+                assert!(keys.is_sequence(), "{name}: {text}");
+                assert_eq!(condition["Null"]["dynamodb:LeadingKeys"], "false", "{name}");
+            } else if text.contains("kms:") {
+                on_key += 1;
+                let table = condition["StringEquals"].get("kms:EncryptionContext:table");
+                assert!(table.is_some(), "{name}: {text}");
+            }
+        }
+    }
+    assert_eq!((on_table, on_key), (10, 4));
 }
 
 #[test]

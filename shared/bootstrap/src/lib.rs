@@ -100,7 +100,7 @@ struct Service {
 impl Service {
     async fn store(&self) -> DynamoDb {
         let client = aws_sdk_dynamodb::Client::new(&sdk_config().await);
-        DynamoDb::new(client, &self.sessions_table, &self.keys_table)
+        DynamoDb::new(client, &self.config.app_id, &self.sessions_table, &self.keys_table)
     }
 }
 

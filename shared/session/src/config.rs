@@ -33,8 +33,9 @@ use crate::model::RefreshPolicy;
 /// All settings of the session service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SessionConfig {
-    /// `APP_ID`, default `public`: part of the user partition, so one table can serve several
-    /// applications.
+    /// `APP_ID`, default `public`: letters, digits, `-` and `_`, at most 64. Applications that share the
+    /// tables have keys of their own there, and neither accept each other's tokens nor see each other's
+    /// sessions.
     pub app_id: String,
     /// Where the API is.
     pub api: Api,
@@ -53,6 +54,14 @@ pub struct SessionConfig {
     pub refresh: RefreshPolicy,
     /// Which keys sign, and for how long.
     pub keys: KeyConfig,
+}
+
+fn app_id(text: &str) -> Result<String, String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if text.len() <= 64 && text.bytes().all(is_plain) {
+        return Ok(text.to_owned());
+    }
+    Err("use at most 64 letters, digits, hyphens and underscores".to_owned())
 }
 
 impl SessionConfig {
@@ -77,7 +86,7 @@ impl SessionConfig {
     fn read(read: &mut Reader<'_>) -> Self {
         let api = Api::read(read);
         Self {
-            app_id: read.or("APP_ID", "public".to_owned(), |text| Ok(text.to_owned())),
+            app_id: read.or("APP_ID", "public".to_owned(), app_id),
             websites: Websites::read(read, &api.domain),
             cookies: CookieConfig::read(read, &api),
             transfer: Transfer::read(read),

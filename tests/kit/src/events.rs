@@ -27,7 +27,7 @@ const FAR: Timestamp = Timestamp::from_secs(4_102_444_800);
 pub fn session() -> Session {
     let subject = Subject::user("user-1");
     Session {
-        handle: SessionHandle::random("public", &subject.user_id, &mut AllOnes),
+        handle: SessionHandle::random(&subject.user_id, &mut AllOnes),
         subject,
         created_at: START,
         refresh: RefreshState::new(FAR, None),

@@ -6,7 +6,7 @@ use authorizer::AuthorizerConfig;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, header};
 use local::Stack;
-use local::dynamodb::{client, create_tables, store};
+use local::dynamodb::{client, create_tables, store_of};
 use local::gateway::{Cors, Gateway};
 use session::model::Clock;
 use session::store::DynamoDb;
@@ -79,7 +79,7 @@ impl Harness {
         let authorizer = AuthorizerConfig::from_lookup(lookup(settings)).unwrap();
         let client = client(wire.clone());
         create_tables(&client).await.unwrap();
-        let store = store(client.clone());
+        let store = store_of(client.clone(), &config.app_id);
         events::seed_keys(&store).await;
         let cors: Option<Cors> = None;
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());

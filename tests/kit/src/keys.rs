@@ -41,7 +41,7 @@ pub fn foreign(key_id: &str) -> SigningKey {
 
 /// The master keys of every test stack.
 pub fn master() -> MasterKeys {
-    MasterKeys::new(MasterKey::new(1, &MASTER_SECRET), Vec::new())
+    MasterKeys::new(MasterKey::new(1, "public", &MASTER_SECRET), Vec::new())
 }
 
 /// What a test stack's table of keys holds; all of them sign from [`START`] on.

@@ -236,10 +236,10 @@ impl Stage {
             _ => return None,
         };
         let key_item = match cell.request {
-            "get-public-keys" => Some("public"),
-            "get-private-keys" => Some("private"),
+            "get-public-keys" => Some("public#public"),
+            "get-private-keys" => Some("public#private"),
             // Another process was first, and is newer.
-            "create-keys" if !is_missing => Some("private"),
+            "create-keys" if !is_missing => Some("public#private"),
             _ => None,
         };
         if let Some(pk) = key_item {
@@ -251,7 +251,7 @@ impl Stage {
             });
         }
         let handle = self.handle?;
-        let (pk, sk) = (handle.partition().to_string(), handle.to_string());
+        let (pk, sk) = (format!("public#{}", handle.partition()), handle.to_string());
         let key = json!({ "pk": { "S": pk }, "sk": { "S": sk } });
         Some(if is_missing {
             ("DeleteItem", json!({ "TableName": SESSIONS_TABLE, "Key": key }))
@@ -265,7 +265,7 @@ impl Stage {
         self.wire.govern(|_| Treatment::default());
         let Some((operation, body)) = self.damage(cell) else { return };
         if body["TableName"] == KEYS_TABLE {
-            for pk in ["private", "public"] {
+            for pk in ["public#private", "public#public"] {
                 let gone = json!({ "TableName": KEYS_TABLE, "Key": { "pk": { "S": pk } } });
                 apply(self.wire.engine(), &("DeleteItem", gone));
             }

@@ -685,7 +685,7 @@ impl World {
         let KeysFound::Changed(stored) = self.look.private_keys(None).await.unwrap() else {
             unreachable!("keys are never removed")
         };
-        let mut keys = stored.master.iter().map(|key| key.key().unwrap());
+        let mut keys = stored.master.iter().map(|key| key.key("public").unwrap());
         *self.masters.borrow_mut() = Some(MasterKeys::new(keys.next().unwrap(), keys.collect()));
     }
 

@@ -250,6 +250,18 @@ fn the_number_of_sessions_is_limited_if_at_all_to_one_up_to_a_thousand() {
 }
 
 #[test]
+fn the_name_of_an_application_can_be_part_of_a_key() {
+    assert_eq!(config(&[]).unwrap().app_id, "public");
+    let longest = "x".repeat(64);
+    for name in ["shop-2", "Shop_2", &longest] {
+        assert_eq!(config(&[("APP_ID", name)]).unwrap().app_id, name);
+    }
+    for name in ["a#b", "a b", "é", "a*", &"x".repeat(65)] {
+        refused(&[("APP_ID", name)], "letters, digits, hyphens and underscores");
+    }
+}
+
+#[test]
 fn a_missing_domain_is_named() {
     let error = SessionConfig::from_lookup(|_| None).unwrap_err().to_string();
     assert!(error.contains("API_DOMAIN is missing"), "{error}");

@@ -16,19 +16,16 @@ const PARTITION_LEN: usize = 12;
 /// Bytes of the random part of a handle: 128 bits (ASVS 7.2.3).
 const RANDOM_LEN: usize = 16;
 
-/// The table partition that holds all sessions of one user of one application.
+/// What all sessions of one user have in common: with the application before it, their partition in the
+/// table.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct UserPartition([u8; PARTITION_LEN]);
 
 impl UserPartition {
-    /// The first 12 bytes of SHA-256 over application id and user id, separated by a zero byte.
+    /// The first 12 bytes of SHA-256 over the user id.
     #[must_use]
-    pub fn of(app_id: &str, user_id: &UserId) -> Self {
-        let mut input = Vec::with_capacity(app_id.len() + 1 + user_id.as_str().len());
-        input.extend_from_slice(app_id.as_bytes());
-        input.push(0);
-        input.extend_from_slice(user_id.as_str().as_bytes());
-        let hash = digest(&SHA256, &input);
+    pub fn of(user_id: &UserId) -> Self {
+        let hash = digest(&SHA256, user_id.as_str().as_bytes());
         let mut bytes = [0; PARTITION_LEN];
         for (to, from) in bytes.iter_mut().zip(hash.as_ref()) {
             *to = *from;
@@ -45,8 +42,8 @@ impl fmt::Display for UserPartition {
 
 /// Public, stable, non-secret name of one session; safe in logs.
 ///
-/// Holds the user's partition, so that a handle alone finds its item without an index. Its text is
-/// 38 characters of base64url.
+/// Holds the user's partition, so that a handle alone finds its item without an index, within its
+/// application. Its text is 38 characters of base64url.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SessionHandle([u8; Self::LEN]);
 
@@ -55,14 +52,10 @@ impl SessionHandle {
     pub const LEN: usize = PARTITION_LEN + RANDOM_LEN;
 
     /// A handle that nobody can guess, in the partition of `user_id`.
-    pub fn random(
-        app_id: &str,
-        user_id: &UserId,
-        rng: &mut (impl rand_core::CryptoRng + ?Sized),
-    ) -> Self {
+    pub fn random(user_id: &UserId, rng: &mut (impl rand_core::CryptoRng + ?Sized)) -> Self {
         let mut bytes = [0; Self::LEN];
         let (partition, random) = bytes.split_at_mut(PARTITION_LEN);
-        partition.copy_from_slice(&UserPartition::of(app_id, user_id).0);
+        partition.copy_from_slice(&UserPartition::of(user_id).0);
         rng.fill_bytes(random);
         Self(bytes)
     }
@@ -241,17 +234,9 @@ mod tests {
     #[test]
     fn a_handle_is_its_text_and_finds_its_partition() {
         let user = UserId::new("user-1");
-        let handle = SessionHandle::random("app", &user, &mut rand::rng());
+        let handle = SessionHandle::random(&user, &mut rand::rng());
         assert_eq!(handle.to_string().parse::<SessionHandle>().unwrap(), handle);
-        assert_eq!(handle.partition(), UserPartition::of("app", &user));
+        assert_eq!(handle.partition(), UserPartition::of(&user));
         assert_eq!(handle.to_string().len(), 38);
-    }
-
-    #[test]
-    fn application_and_user_cannot_be_confused_by_moving_the_border() {
-        assert_ne!(
-            UserPartition::of("ab", &UserId::new("c")),
-            UserPartition::of("a", &UserId::new("bc"))
-        );
     }
 }

@@ -60,7 +60,7 @@ impl<S: SignInStore> Sessions<S> {
         payload.extend(new.authentication.map(Authentication::into_claims).unwrap_or_default());
         self.fetch_claims(&subject, &mut payload, now).await?;
         let mut session = Session {
-            handle: SessionHandle::random(&self.config.app_id, &subject.user_id, rng),
+            handle: SessionHandle::random(&subject.user_id, rng),
             subject,
             created_at: now,
             refresh: RefreshState::new(

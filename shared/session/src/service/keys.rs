@@ -5,12 +5,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Mutex;
 
 use super::Sessions;
+use crate::config::SessionConfig;
 use crate::error::SessionError;
 use crate::model::keys::{MAX_AGE, UNKNOWN_KEY_COOLDOWN, signer};
 use crate::model::{KeyLife, Timestamp};
 use crate::store::{KeysFound, PrivateKeyReader, PublicKeyReader, StoreError, StoredKeys};
 use crate::token::key::KeyError;
-use crate::token::{MasterKey, MasterKeys, SigningKey, VerifyingKeySet};
+use crate::token::{MasterKey, MasterKeys, PinnedKeys, SigningKey, VerifyingKeySet};
 
 /// The signing side: signing keys of both kinds and master keys, each with its life.
 #[derive(Debug)]
@@ -51,13 +52,13 @@ impl SigningKeys {
         self.master.iter().any(|(_, key)| key.id() == id)
     }
 
-    fn parse(stored: &StoredKeys) -> Result<Self, StoreError> {
+    fn parse(stored: &StoredKeys, app_id: &str) -> Result<Self, StoreError> {
         let signing = stored.signing.iter().map(|key| {
             let parsed =
                 SigningKey::from_pkcs8(key.key_id.clone(), key.algorithm, &key.pkcs8()?).ok();
             Some((key.life, parsed?))
         });
-        let master = stored.master.iter().map(|key| Some((key.life, key.key()?)));
+        let master = stored.master.iter().map(|key| Some((key.life, key.key(app_id)?)));
         let (signing, master) = (signing.collect::<Option<_>>(), master.collect::<Option<_>>());
         match (signing, master) {
             (Some(signing), Some(master)) => Ok(Self { version: stored.version, signing, master }),
@@ -70,8 +71,9 @@ impl SigningKeys {
 }
 
 /// The keys of one process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct KeyRing {
+    app_id: String,
     /// Given by the settings; then nothing is read for verifying.
     pinned: Option<Arc<VerifyingKeySet>>,
     verifying: Cached<VerifyingKeySet>,
@@ -80,8 +82,13 @@ pub(super) struct KeyRing {
 
 impl KeyRing {
     /// Loads nothing yet.
-    pub(super) fn new(pinned: Option<Arc<VerifyingKeySet>>) -> Self {
-        Self { pinned, ..Self::default() }
+    pub(super) fn new(config: &SessionConfig) -> Self {
+        Self {
+            app_id: config.app_id.clone(),
+            pinned: config.keys.pinned.as_ref().map(PinnedKeys::parsed),
+            verifying: Cached::default(),
+            signing: Cached::default(),
+        }
     }
 
     /// The verifying keys; `kid` is the one that is needed, if one is.
@@ -122,7 +129,9 @@ impl KeyRing {
             match store.private_keys(known).await? {
                 KeysFound::None => Ok(None),
                 KeysFound::Unchanged => Ok(loaded),
-                KeysFound::Changed(stored) => Ok(Some(Arc::new(SigningKeys::parse(&stored)?))),
+                KeysFound::Changed(stored) => {
+                    Ok(Some(Arc::new(SigningKeys::parse(&stored, &self.app_id)?)))
+                }
             }
         };
         Ok(self.signing.load(now, is_enough, read).await?)

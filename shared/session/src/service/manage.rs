@@ -79,8 +79,7 @@ impl<S: SessionLister> Sessions<S> {
         let mut alive = Vec::new();
         let mut after = None;
         loop {
-            let app_id = &self.config.app_id;
-            let page = self.store.sessions_page(app_id, which, after.as_ref()).await?;
+            let page = self.store.sessions_page(which, after.as_ref()).await?;
             alive.extend(page.sessions.into_iter().filter(|session| session.is_alive(now)));
             after = page.next;
             if after.is_none() {
@@ -197,7 +196,7 @@ impl<S: UserRevoker> Sessions<S> {
         which: impl Into<SessionsOf<'_>>,
     ) -> Result<Vec<SessionHandle>, SessionError> {
         let which = which.into();
-        let ended = self.store.delete_sessions_of(&self.config.app_id, which).await?;
+        let ended = self.store.delete_sessions_of(which).await?;
         self.tell_revoked(&ended, Some(which.user_id), RevocationCause::ByUser).await;
         Ok(ended)
     }

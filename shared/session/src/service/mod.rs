@@ -30,7 +30,7 @@ use crate::config::SessionConfig;
 use crate::error::SessionError;
 use crate::model::{ClaimValidator, Generation, Session, SessionHandle, Timestamp};
 use crate::token::access::{AccessTokenInput, MintedAccessToken};
-use crate::token::{PinnedKeys, RefreshToken, front_token};
+use crate::token::{RefreshToken, front_token};
 
 /// The session service over a store `S`.
 ///
@@ -65,7 +65,7 @@ pub struct IssuedTokens {
 impl<S> Sessions<S> {
     /// A service with these settings over that store; loads nothing yet.
     pub fn new(config: SessionConfig, store: S) -> Self {
-        let keys = KeyRing::new(config.keys.pinned.as_ref().map(PinnedKeys::parsed));
+        let keys = KeyRing::new(&config);
         Self {
             config,
             store,

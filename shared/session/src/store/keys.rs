@@ -70,11 +70,11 @@ impl StoredMasterKey {
         Self { id, life, secret: Zeroizing::new(STANDARD.encode(secret)) }
     }
 
-    /// The key; `None` if the text is not 32 bytes of base64.
+    /// The key of that application; `None` if the text is not 32 bytes of base64.
     #[must_use]
-    pub fn key(&self) -> Option<MasterKey> {
+    pub fn key(&self, app_id: &str) -> Option<MasterKey> {
         let secret = Zeroizing::new(STANDARD.decode(self.secret.as_bytes()).ok()?);
         let secret: &[u8; MasterKey::SECRET_LEN] = secret.as_slice().try_into().ok()?;
-        Some(MasterKey::new(self.id, secret))
+        Some(MasterKey::new(self.id, app_id, secret))
     }
 }

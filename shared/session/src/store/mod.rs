@@ -124,7 +124,6 @@ pub trait SessionLister {
     /// [`StoreError`] if the table cannot answer or an item cannot be understood.
     fn sessions_page(
         &self,
-        app_id: &str,
         which: SessionsOf<'_>,
         after: Option<&SessionHandle>,
     ) -> impl Future<Output = Result<SessionPage, StoreError>> + Send;
@@ -228,7 +227,6 @@ pub trait UserRevoker {
     /// [`StoreError`] if some may be left; repeating the call is safe.
     fn delete_sessions_of(
         &self,
-        app_id: &str,
         which: SessionsOf<'_>,
     ) -> impl Future<Output = Result<Vec<SessionHandle>, StoreError>> + Send;
 }

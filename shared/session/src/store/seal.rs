@@ -48,8 +48,8 @@ pub struct DataKey {
 pub struct SealContext {
     /// The table.
     pub table: String,
-    /// Its item.
-    pub document: &'static str,
+    /// Its item, which names the application.
+    pub document: String,
     /// The document's version.
     pub version: u64,
 }
@@ -60,7 +60,7 @@ impl SealContext {
     pub fn pairs(&self) -> [(&'static str, String); 3] {
         [
             ("table", self.table.clone()),
-            ("document", self.document.to_owned()),
+            ("document", self.document.clone()),
             ("version", self.version.to_string()),
         ]
     }
@@ -101,7 +101,7 @@ mod tests {
     const KEY: [u8; 32] = [3; 32];
 
     fn context(version: u64) -> SealContext {
-        SealContext { table: "Keys".to_owned(), document: "private", version }
+        SealContext { table: "Keys".to_owned(), document: "public#private".to_owned(), version }
     }
 
     #[test]

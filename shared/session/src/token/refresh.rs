@@ -5,7 +5,7 @@
 //! ```
 //!
 //! in base64url without padding: 88 characters that no cookie or header needs to encode. The MAC is
-//! HMAC-SHA-256 under HKDF-SHA-256(master key, session handle). Nothing that equals a token is ever
+//! HMAC-SHA-256 under HKDF-SHA-256(master key, application, session handle). Nothing that equals a token is ever
 //! stored, the same generation always gives the same bytes (once with and once without an anti-CSRF
 //! token), and a forged token is refused without
 //! touching the table.
@@ -35,8 +35,8 @@ const TOKEN_LEN: usize = HEAD_LEN + MAC_LEN;
 /// Characters of every refresh token.
 pub const TEXT_LEN: usize = TOKEN_LEN / 3 * 4;
 
-/// Separates this use of the master key from any other.
-const HKDF_SALT: &[u8] = b"sesam refresh token v1";
+/// Separates this use of the master key from any other; the application's id follows.
+const HKDF_SALT: &[u8] = b"sesam refresh token v1 of ";
 /// Domain of the anti-CSRF derivation under the session's key.
 const ANTI_CSRF_LABEL: &[u8] = b"anti-csrf";
 
@@ -51,10 +51,12 @@ impl MasterKey {
     /// Bytes of a master secret.
     pub const SECRET_LEN: usize = 32;
 
-    /// `id` is carried in the clear by each token, so that several secrets can be accepted.
+    /// `id` is carried in the clear by each token, so that several secrets can be accepted. The same
+    /// secret gives other tokens in another application.
     #[must_use]
-    pub fn new(id: u8, secret: &[u8; Self::SECRET_LEN]) -> Self {
-        Self { id, extracted: Salt::new(HKDF_SHA256, HKDF_SALT).extract(secret) }
+    pub fn new(id: u8, app_id: &str, secret: &[u8; Self::SECRET_LEN]) -> Self {
+        let salt = [HKDF_SALT, app_id.as_bytes()].concat();
+        Self { id, extracted: Salt::new(HKDF_SHA256, &salt).extract(secret) }
     }
 
     /// The number that tokens carry.
@@ -265,12 +267,12 @@ mod tests {
     use crate::model::UserId;
 
     fn keys(minting: u8, accepted: &[u8]) -> MasterKeys {
-        let key = |id: u8| MasterKey::new(id, &[id; 32]);
+        let key = |id: u8| MasterKey::new(id, "app", &[id; 32]);
         MasterKeys::new(key(minting), accepted.iter().map(|id| key(*id)).collect())
     }
 
     fn handle() -> SessionHandle {
-        SessionHandle::random("app", &UserId::new("user-1"), &mut rand::rng())
+        SessionHandle::random(&UserId::new("user-1"), &mut rand::rng())
     }
 
     fn verify(text: &str, keys: &MasterKeys) -> Option<RefreshClaims> {

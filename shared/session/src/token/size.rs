@@ -56,7 +56,7 @@ mod tests {
     fn session(user_id: &str, custom: &serde_json::Value) -> Session {
         let subject = Subject::user(user_id);
         Session {
-            handle: SessionHandle::random("app", &subject.user_id, &mut rand::rng()),
+            handle: SessionHandle::random(&subject.user_id, &mut rand::rng()),
             subject,
             created_at: LATEST,
             refresh: RefreshState::new(LATEST, None),

@@ -6,7 +6,7 @@ use session::token::{MasterKey, MasterKeys, UnverifiedRefreshToken};
 
 fuzz_target!(|text: &str| {
     if let Some(token) = UnverifiedRefreshToken::parse(text) {
-        let keys = MasterKeys::new(MasterKey::new(1, &[7; 32]), Vec::new());
+        let keys = MasterKeys::new(MasterKey::new(1, "public", &[7; 32]), Vec::new());
         if let Some(claims) = token.verify(&keys) {
             let again =
                 keys.mint(&claims.handle, claims.generation, claims.anti_csrf_token.is_some());

@@ -28,7 +28,7 @@ static STORE: LazyLock<DynamoDb> = LazyLock::new(|| {
         .retry_config(RetryConfig::disabled())
         .http_client(http_client_fn(move |_, _| connector.clone()))
         .build();
-    DynamoDb::new(Client::from_conf(config), "Sessions", "Keys")
+    DynamoDb::new(Client::from_conf(config), "public", "Sessions", "Keys")
 });
 
 #[derive(Debug)]

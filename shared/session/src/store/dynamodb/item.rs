@@ -10,6 +10,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::DynamoDb;
+use crate::model::ids::UserPartition;
 use crate::model::{
     Device, Generation, PayloadSize, RefreshState, Revocation, Session, SessionHandle, Subject,
     TenantId, Timestamp, UserId,
@@ -58,12 +60,19 @@ struct SessionItem {
     ttl: u64,
 }
 
-/// The key of a session's item.
-pub(super) fn key(handle: &SessionHandle) -> Item {
-    HashMap::from([
-        ("pk".to_owned(), AttributeValue::S(handle.partition().to_string())),
-        ("sk".to_owned(), AttributeValue::S(handle.to_string())),
-    ])
+impl DynamoDb {
+    /// The key of a session's item. No handle leads to a session of another application.
+    pub(super) fn key(&self, handle: &SessionHandle) -> Item {
+        HashMap::from([
+            ("pk".to_owned(), AttributeValue::S(self.partition(handle.partition()))),
+            ("sk".to_owned(), AttributeValue::S(handle.to_string())),
+        ])
+    }
+
+    /// The partition of a user's sessions.
+    pub(super) fn partition(&self, user: UserPartition) -> String {
+        format!("{}#{user}", self.app_id)
+    }
 }
 
 /// The housekeeping instant of a session with that idle end, in seconds.
@@ -71,12 +80,12 @@ pub(super) const fn ttl(expires_at: Timestamp) -> u64 {
     expires_at.as_secs() + TTL_MARGIN_SECS
 }
 
-/// A session as its item.
-pub(super) fn from_session(session: &Session) -> Result<Item, StoreError> {
+/// A session as its item, in that partition.
+pub(super) fn from_session(pk: String, session: &Session) -> Result<Item, StoreError> {
     let refresh = &session.refresh;
     let Subject { user_id, recipe_user_id, tenant_id } = session.subject.clone();
     let item = SessionItem {
-        pk: session.handle.partition().to_string(),
+        pk,
         sk: session.handle.to_string(),
         format: FORMAT,
         user_id,

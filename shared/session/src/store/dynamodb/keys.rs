@@ -1,4 +1,5 @@
-//! The two key items: `public` for everybody who verifies, `private` for those who sign.
+//! The two key items of an application: `public` for everybody who verifies, `private` for those who
+//! sign.
 //!
 //! They are replaced together, each on condition that it is the version that was seen. So the halves
 //! never disagree, one read shows a whole schedule, and of any number of rotators one wins.
@@ -20,9 +21,10 @@ use crate::store::{
 };
 use crate::token::PublishedKey;
 
-/// Partition key of the published set; the only item most functions may read.
+/// The published set, behind the application's id in its partition key; the only item most functions
+/// may read.
 const PUBLIC: &str = "public";
-/// Partition key of the private halves and master keys.
+/// The private halves and master keys.
 const PRIVATE: &str = "private";
 
 impl PublicKeyReader for DynamoDb {
@@ -110,12 +112,12 @@ impl KeyRotator for DynamoDb {
 }
 
 impl DynamoDb {
-    async fn key_item(&self, pk: &str) -> Result<Option<Item>, StoreError> {
+    async fn key_item(&self, name: &str) -> Result<Option<Item>, StoreError> {
         let output = self
             .client
             .get_item()
             .table_name(&self.keys)
-            .key("pk", AttributeValue::S(pk.to_owned()))
+            .key("pk", AttributeValue::S(self.key_pk(name)))
             .consistent_read(true)
             .send()
             .await
@@ -123,13 +125,22 @@ impl DynamoDb {
         Ok(output.item)
     }
 
+    fn key_pk(&self, name: &str) -> String {
+        format!("{}#{name}", self.app_id)
+    }
+
     fn seal_context(&self, version: u64) -> SealContext {
-        SealContext { table: self.keys.clone(), document: PRIVATE, version }
+        SealContext { table: self.keys.clone(), document: self.key_pk(PRIVATE), version }
     }
 
     /// A put of that version, on condition that the one before it is there.
-    fn put(&self, pk: &str, mut item: Item, version: u64) -> Result<TransactWriteItem, StoreError> {
-        item.insert("pk".to_owned(), AttributeValue::S(pk.to_owned()));
+    fn put(
+        &self,
+        name: &str,
+        mut item: Item,
+        version: u64,
+    ) -> Result<TransactWriteItem, StoreError> {
+        item.insert("pk".to_owned(), AttributeValue::S(self.key_pk(name)));
         item.insert("version".to_owned(), n(version));
         let put = Put::builder().table_name(&self.keys).set_item(Some(item));
         let put = match version {
@@ -139,7 +150,7 @@ impl DynamoDb {
                 .expression_attribute_names("#version", "version")
                 .expression_attribute_values(":seen", n(version - 1)),
         };
-        let put = put.build().map_err(|_| inconsistent(pk, "the request cannot be built"))?;
+        let put = put.build().map_err(|_| inconsistent(name, "the request cannot be built"))?;
         Ok(TransactWriteItem::builder().put(put).build())
     }
 }

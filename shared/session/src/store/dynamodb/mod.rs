@@ -1,5 +1,8 @@
 //! The store on `DynamoDB`: table `Sessions` (`pk`, `sk`) and table `Keys` (`pk`).
 //!
+//! Every `pk` begins with the application's id, so that applications can share the tables, and IAM can
+//! tell them apart by leading keys.
+//!
 //! Everything about a session is decided by conditions of one write on one item, so there is no
 //! transaction and no index on the way of a refresh. A failed condition returns the item it found
 //! (`ALL_OLD`), so the loser of a race classifies itself without a read.
@@ -31,19 +34,28 @@ use crate::model::{Session, SessionHandle};
 const IS_ALIVE: &str = "#format = :format AND attribute_not_exists(revoked_at) \
     AND expires_at > :now AND (attribute_not_exists(absolute_end) OR absolute_end > :now)";
 
-/// The two tables, through one client. Cloning is cheap.
+/// What one application has in the two tables, through one client. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct DynamoDb {
     client: Client,
+    app_id: String,
     sessions: String,
     keys: String,
     data_keys: Option<Arc<dyn DataKeys>>,
 }
 
 impl DynamoDb {
-    /// Uses the tables of these names.
-    pub fn new(client: Client, sessions: impl Into<String>, keys: impl Into<String>) -> Self {
-        Self { client, sessions: sessions.into(), keys: keys.into(), data_keys: None }
+    /// Uses the tables of these names, for the application of this id ([`SessionConfig::app_id`]).
+    ///
+    /// [`SessionConfig::app_id`]: crate::SessionConfig::app_id
+    pub fn new(
+        client: Client,
+        app_id: impl Into<String>,
+        sessions: impl Into<String>,
+        keys: impl Into<String>,
+    ) -> Self {
+        let (app_id, sessions, keys) = (app_id.into(), sessions.into(), keys.into());
+        Self { client, app_id, sessions, keys, data_keys: None }
     }
 
     /// The same tables, with private keys that are sealed by these data keys.
@@ -56,7 +68,7 @@ impl DynamoDb {
         self.client
             .update_item()
             .table_name(&self.sessions)
-            .set_key(Some(item::key(handle)))
+            .set_key(Some(self.key(handle)))
             .expression_attribute_names("#format", "format")
             .expression_attribute_values(":format", n(u64::from(item::FORMAT)))
             .return_values(ReturnValue::AllNew)
@@ -70,7 +82,7 @@ impl SessionReader for DynamoDb {
             .client
             .get_item()
             .table_name(&self.sessions)
-            .set_key(Some(item::key(handle)))
+            .set_key(Some(self.key(handle)))
             .consistent_read(true)
             .send()
             .await
@@ -81,7 +93,8 @@ impl SessionReader for DynamoDb {
 
 impl SessionCreator for DynamoDb {
     async fn create_session(&self, session: &Session) -> Result<(), StoreError> {
-        let item = item::from_session(session)?;
+        let pk = self.partition(session.handle.partition());
+        let item = item::from_session(pk, session)?;
         let result = self
             .client
             .put_item()
@@ -119,7 +132,7 @@ impl SessionRevoker for DynamoDb {
             .client
             .delete_item()
             .table_name(&self.sessions)
-            .set_key(Some(item::key(handle)))
+            .set_key(Some(self.key(handle)))
             .return_values(ReturnValue::AllOld)
             .send()
             .await

@@ -22,13 +22,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 impl UserRevoker for DynamoDb {
     async fn delete_sessions_of(
         &self,
-        app_id: &str,
         which: SessionsOf<'_>,
     ) -> Result<Vec<SessionHandle>, StoreError> {
         let mut ended = Vec::new();
         let mut after = None;
         loop {
-            let page = self.query(app_id, which, after.as_ref()).projection_expression("sk");
+            let page = self.query(which, after.as_ref()).projection_expression("sk");
             let page = page.send().await.map_err(|error| StoreError::from_sdk("Query", error))?;
             let handles = page.items().iter().filter_map(handle_of);
             let handles: Vec<_> = handles.filter(|found| Some(found) != which.except).collect();
@@ -47,11 +46,10 @@ impl UserRevoker for DynamoDb {
 impl SessionLister for DynamoDb {
     async fn sessions_page(
         &self,
-        app_id: &str,
         which: SessionsOf<'_>,
         after: Option<&SessionHandle>,
     ) -> Result<SessionPage, StoreError> {
-        let page = self.query(app_id, which, after).send().await;
+        let page = self.query(which, after).send().await;
         let page = page.map_err(|error| StoreError::from_sdk("Query", error))?;
         let next = next(&page);
         let found = page.items.unwrap_or_default().into_iter();
@@ -75,12 +73,7 @@ fn next(page: &QueryOutput) -> Option<SessionHandle> {
 
 impl DynamoDb {
     /// A page of the user's partition. The filter spares another user who shares it.
-    fn query(
-        &self,
-        app_id: &str,
-        which: SessionsOf<'_>,
-        after: Option<&SessionHandle>,
-    ) -> QueryFluentBuilder {
+    fn query(&self, which: SessionsOf<'_>, after: Option<&SessionHandle>) -> QueryFluentBuilder {
         let text = |text: &dyn ToString| AttributeValue::S(text.to_string());
         let query = self
             .client
@@ -88,9 +81,12 @@ impl DynamoDb {
             .table_name(&self.sessions)
             .consistent_read(true)
             .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(&UserPartition::of(app_id, which.user_id)))
+            .expression_attribute_values(
+                ":pk",
+                text(&self.partition(UserPartition::of(which.user_id))),
+            )
             .expression_attribute_values(":user_id", text(which.user_id))
-            .set_exclusive_start_key(after.map(item::key));
+            .set_exclusive_start_key(after.map(|handle| self.key(handle)));
         match which.tenant_id {
             None => query.filter_expression("user_id = :user_id"),
             Some(tenant_id) => query
@@ -102,7 +98,7 @@ impl DynamoDb {
     async fn delete_batch(&self, handles: &[SessionHandle]) -> Result<(), StoreError> {
         let mut writes = Vec::with_capacity(handles.len());
         for handle in handles {
-            let delete = DeleteRequest::builder().set_key(Some(item::key(handle))).build();
+            let delete = DeleteRequest::builder().set_key(Some(self.key(handle))).build();
             let delete = delete.map_err(|_| StoreError::Inconsistent {
                 item: handle.to_string(),
                 problem: "the request cannot be built".to_owned(),
