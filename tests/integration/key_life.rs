@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use http::{Method, Request, header};
-use local::dynamodb::{client, create_tables, store};
+use local::dynamodb::{KEYS_TABLE, client, create_tables, store};
 use serde_json::{Value, json};
 use session::http::{Response, jwks};
 use session::model::keys::{LEAD, MAX_AGE, REVOKED_ACCEPTANCE, URGENT_LEAD};
@@ -22,6 +23,7 @@ use testkit::{Fault, Harness, Treatment, Wire, keys};
 use crate::mint::{Jwt, bearer};
 
 type Process = Sessions<DynamoDb>;
+type Item = std::collections::HashMap<String, AttributeValue>;
 
 const MOMENT: Duration = Duration::from_millis(1);
 
@@ -544,6 +546,53 @@ async fn a_line_that_is_full_stops_no_other_and_no_revocation() {
     assert!(report.is_err(), "still full");
     let report = keeper.rotate_keys(&KeyCommand::Advance, later, rng).await.unwrap();
     assert_eq!(ids(&report, KeyKind::Dynamic, KeyState::Next).len(), 1, "due, and done");
+}
+
+/// Whoever can write the table can put back what was there before a key was revoked.
+#[tokio::test]
+async fn a_process_never_goes_back_to_older_keys() {
+    let wire = deployed().await;
+    let old = [item(&wire, "#private").await, item(&wire, "#public").await];
+    let (signer, verifier) = (process(&wire), process(&wire));
+    let revoked = sign_in(&signer, START).await;
+    let kid = kid_of(&revoked.access.token);
+    rotate(&wire, &KeyCommand::Revoke(KeyId::new(kid.clone())), START).await;
+    let switch = START.plus(MAX_AGE);
+    let token = sign_in(&signer, switch).await.access.token;
+    assert_ne!(kid_of(&token), kid);
+    verify(&verifier, &token, switch).await.unwrap();
+
+    // Somebody who can write the table brings the revoked key back, or does away with all of them.
+    for round in 1..=2 {
+        for old in &old {
+            put(&wire, old, round == 1).await;
+        }
+        let now = switch.plus(MAX_AGE * round);
+        let again = sign_in(&signer, now).await.access.token;
+        assert_eq!(kid_of(&again), kid_of(&token));
+        verify(&verifier, &again, now).await.unwrap();
+        let late = now.plus(REVOKED_ACCEPTANCE);
+        assert!(verify(&verifier, &revoked.access.token, late).await.is_err());
+    }
+}
+
+async fn item(wire: &Wire, name: &str) -> Item {
+    let client = client(wire.engine().clone());
+    let items = client.scan().table_name(KEYS_TABLE).send().await.unwrap().items.unwrap();
+    let is_wanted = |item: &&Item| item["pk"].as_s().unwrap().ends_with(name);
+    items.iter().find(is_wanted).unwrap().clone()
+}
+
+/// Puts an item back, or deletes it.
+async fn put(wire: &Wire, item: &Item, is_put: bool) {
+    let client = client(wire.engine().clone());
+    if is_put {
+        let item = Some(item.clone());
+        client.put_item().table_name(KEYS_TABLE).set_item(item).send().await.unwrap();
+    } else {
+        let pk = item["pk"].clone();
+        client.delete_item().table_name(KEYS_TABLE).key("pk", pk).send().await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ pub struct KeyConfig {
     /// `USE_DYNAMIC_SIGNING_KEY`, default `true`: which kind of key signs and is accepted.
     pub use_dynamic: bool,
     /// `PINNED_JWKS`, default none: a JWK set to verify with instead of the published one, without any
-    /// I/O. A rotation then takes a deployment.
+    /// I/O. A rotation then takes a deployment; so does a revocation, of which nothing is heard here.
     pub pinned: Option<PinnedKeys>,
 }
 

@@ -5,6 +5,7 @@
 //! never disagree, one read shows a whole schedule, and of any number of rotators one wins.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::primitives::Blob;
@@ -30,7 +31,7 @@ const PRIVATE: &str = "private";
 impl PublicKeyReader for DynamoDb {
     async fn public_keys(&self) -> Result<Option<Vec<PublishedKey>>, StoreError> {
         match self.key_item(PUBLIC).await? {
-            Some(item) => Ok(Some(parse(PUBLIC, bytes(PUBLIC, &item, "document")?)?)),
+            Some((_, item)) => Ok(Some(parse(PUBLIC, bytes(PUBLIC, &item, "document")?)?)),
             None => Ok(None),
         }
     }
@@ -38,11 +39,9 @@ impl PublicKeyReader for DynamoDb {
 
 impl PrivateKeyReader for DynamoDb {
     async fn private_keys(&self, known: Option<u64>) -> Result<KeysFound, StoreError> {
-        let Some(item) = self.key_item(PRIVATE).await? else {
+        let Some((version, item)) = self.key_item(PRIVATE).await? else {
             return Ok(KeysFound::None);
         };
-        let version = item.get("version").and_then(|value| value.as_n().ok()?.parse().ok());
-        let version = version.ok_or_else(|| inconsistent(PRIVATE, "it has no version"))?;
         if known == Some(version) {
             return Ok(KeysFound::Unchanged);
         }
@@ -112,7 +111,12 @@ impl KeyRotator for DynamoDb {
 }
 
 impl DynamoDb {
-    async fn key_item(&self, name: &str) -> Result<Option<Item>, StoreError> {
+    /// Reads an item, and refuses one that is older than what this process has seen: a strongly consistent
+    /// read never is, unless somebody has put it back. Both items have the same versions, so one number
+    /// is enough.
+    async fn key_item(&self, name: &str) -> Result<Option<(u64, Item)>, StoreError> {
+        // Before the read, so that a change meanwhile by another task is no step back.
+        let seen = self.seen.load(Ordering::SeqCst);
         let output = self
             .client
             .get_item()
@@ -122,7 +126,17 @@ impl DynamoDb {
             .send()
             .await
             .map_err(|error| StoreError::from_sdk("GetItem", error))?;
-        Ok(output.item)
+        let Some(item) = output.item else {
+            return if seen == 0 { Ok(None) } else { Err(inconsistent(name, "it is gone")) };
+        };
+        let version = item.get("version").and_then(|value| value.as_n().ok()?.parse().ok());
+        let version = version.ok_or_else(|| inconsistent(name, "it has no version"))?;
+        if version < seen {
+            let problem = format!("it is version {version}, and version {seen} has been there");
+            return Err(inconsistent(name, &problem));
+        }
+        self.seen.fetch_max(version, Ordering::SeqCst);
+        Ok(Some((version, item)))
     }
 
     fn key_pk(&self, name: &str) -> String {

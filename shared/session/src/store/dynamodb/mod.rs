@@ -16,6 +16,7 @@ mod refresh;
 mod user;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
@@ -42,6 +43,8 @@ pub struct DynamoDb {
     sessions: String,
     keys: String,
     data_keys: Option<Arc<dyn DataKeys>>,
+    /// The highest version of the keys that was seen; clones share it.
+    seen: Arc<AtomicU64>,
 }
 
 impl DynamoDb {
@@ -55,7 +58,8 @@ impl DynamoDb {
         keys: impl Into<String>,
     ) -> Self {
         let (app_id, sessions, keys) = (app_id.into(), sessions.into(), keys.into());
-        Self { client, app_id, sessions, keys, data_keys: None }
+        let seen = Arc::new(AtomicU64::new(0));
+        Self { client, app_id, sessions, keys, data_keys: None, seen }
     }
 
     /// The same tables, with private keys that are sealed by these data keys.
