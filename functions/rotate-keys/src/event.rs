@@ -8,13 +8,13 @@ use session::service::{KeyCommand, KeyKind};
 ///
 /// | Event | Command |
 /// |---|---|
-/// | `{}`, or what `EventBridge` Scheduler sends by itself | whatever is due |
+/// | `{}`, or what `EventBridge` Scheduler or a rule with a schedule sends by itself | whatever is due |
 /// | `{"rotate": "dynamic"}`, `"static"` or `"master"` | a successor through the usual lead |
 /// | `{"revoke": "<kid>"}` | the signing key goes, another signs in seconds |
 /// | `{"revokeMaster": <id>}` | the master key goes, and with it every session minted under it |
 pub fn command(event: &Value) -> Option<KeyCommand> {
     let event = event.as_object()?;
-    if event.is_empty() || event.get("source").is_some_and(|source| source == "aws.scheduler") {
+    if event.is_empty() || is_scheduled(event) {
         return Some(KeyCommand::Advance);
     }
     // One command an event: two would have an order, and one of them could fail.
@@ -32,6 +32,13 @@ pub fn command(event: &Value) -> Option<KeyCommand> {
         }
         _ => None,
     }
+}
+
+/// A rule of `EventBridge` says what kind of event it is; the scheduler lets others say so, too.
+fn is_scheduled(event: &Map<String, Value>) -> bool {
+    let says = |name: &str, text: &str| event.get(name).is_some_and(|value| value == text);
+    says("source", "aws.scheduler")
+        || (says("source", "aws.events") && says("detail-type", "Scheduled Event"))
 }
 
 fn only_member(event: &Map<String, Value>) -> Option<(&str, &Value)> {
@@ -59,6 +66,18 @@ mod tests {
             "detail": "{}",
         });
         assert_eq!(command(&scheduled), Some(KeyCommand::Advance));
+        let by_rule = json!({
+            "version": "0",
+            "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+            "detail-type": "Scheduled Event",
+            "source": "aws.events",
+            "account": "123456789012",
+            "time": "2026-01-01T00:00:00Z",
+            "region": "eu-west-1",
+            "resources": ["arn:aws:events:eu-west-1:123456789012:rule/hourly"],
+            "detail": {},
+        });
+        assert_eq!(command(&by_rule), Some(KeyCommand::Advance));
     }
 
     #[test]
@@ -85,6 +104,7 @@ mod tests {
             json!({ "revokeMaster": -1 }),
             json!({ "rotate": "static", "revoke": "d-1" }),
             json!({ "source": "aws.events" }),
+            json!({ "source": "aws.events", "detail-type": "EC2 Instance State-change Notification" }),
         ] {
             assert_eq!(command(&event), None, "{event}");
         }
