@@ -6,9 +6,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use front_door::{Request, RequestContext, Response};
 use http::{StatusCode, header};
-use lambda_http::request::RequestContext;
-use lambda_http::{Body, Request, RequestExt as _, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use session::http::{create, error_response, json};
@@ -18,8 +17,6 @@ use session::{SessionConfig, Sessions};
 
 /// How long ago the user may have signed in for a transfer: short enough to see it refused.
 pub(crate) const FRESH: Duration = Duration::from_secs(3);
-
-type Answer = Response<Body>;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,10 +32,10 @@ pub(crate) async fn sign_in<S: SignInStore>(
     sessions: &Sessions<S>,
     clock: &impl Clock,
     request: Request,
-) -> Answer {
-    let Ok(sign_in) = serde_json::from_slice::<SignIn>(request.body().as_ref()) else {
+) -> Response {
+    let Ok(sign_in) = serde_json::from_slice::<SignIn>(request.body()) else {
         let problem = json!({ "message": "send JSON such as {\"userId\": \"alice\"}" });
-        return ok(json(StatusCode::BAD_REQUEST, &problem));
+        return json(StatusCode::BAD_REQUEST, &problem);
     };
     let now = clock.now();
     let mut new = NewSession::for_user(sign_in.user_id);
@@ -54,49 +51,49 @@ pub(crate) async fn sign_in<S: SignInStore>(
         Ok(tokens) => {
             let mut response = json(StatusCode::OK, &json!({ "status": "OK" }));
             tokens.apply(response.headers_mut());
-            ok(response)
+            response
         }
-        Err(error) => ok(error_response(sessions.config(), request.headers(), &error)),
+        Err(error) => error_response(sessions.config(), request.headers(), &error),
     }
 }
 
 /// `GET /api/me`: what the authorizer found out.
-pub(crate) fn me(request: &Request) -> Answer {
-    let context = authorizer_context(request);
+pub(crate) fn me(request: &Request) -> Response {
+    let context = RequestContext::of(request).authorizer;
     let payload = context.get("accessTokenPayload").and_then(Value::as_str).unwrap_or("null");
     let body = json!({
         "userId": context.get("userId"),
         "sessionHandle": context.get("sessionHandle"),
         "accessTokenPayload": serde_json::from_str::<Value>(payload).unwrap_or_default(),
     });
-    ok(json(StatusCode::OK, &body))
+    json(StatusCode::OK, &body)
 }
 
 /// `POST /api/like`: changes state, so cookies alone must not suffice where anti-CSRF is on.
-pub(crate) fn like(likes: &AtomicU64) -> Answer {
+pub(crate) fn like(likes: &AtomicU64) -> Response {
     let likes = likes.fetch_add(1, Ordering::Relaxed) + 1;
-    ok(json(StatusCode::OK, &json!({ "likes": likes })))
+    json(StatusCode::OK, &json!({ "likes": likes }))
 }
 
 /// `GET /api/public`: no session needed.
-pub(crate) fn public() -> Answer {
-    ok(json(StatusCode::OK, &json!({ "message": "anybody may read this" })))
+pub(crate) fn public() -> Response {
+    json(StatusCode::OK, &json!({ "message": "anybody may read this" }))
 }
 
 /// `GET /example/settings`: what the demo page explains its timings with.
-pub(crate) fn settings(config: &SessionConfig) -> Answer {
+pub(crate) fn settings(config: &SessionConfig) -> Response {
     let body = json!({
         "accessTokenTtlSeconds": config.lifetimes.access_token.as_secs(),
         "refreshFlightSeconds": config.refresh.flight().as_secs(),
         "reuseWindowSeconds": config.refresh.window().as_secs(),
         "stepUpSeconds": FRESH.as_secs(),
     });
-    ok(json(StatusCode::OK, &body))
+    json(StatusCode::OK, &body)
 }
 
 /// `POST /auth/session/refresh/copy`: plays the thief that reads the token from the device. It lies
 /// below the refresh cookie's path, because browsers send the cookie nowhere else.
-pub(crate) fn copy_refresh_token(request: &Request) -> Answer {
+pub(crate) fn copy_refresh_token(request: &Request) -> Response {
     let headers = request.headers();
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
@@ -106,24 +103,12 @@ pub(crate) fn copy_refresh_token(request: &Request) -> Answer {
         .find_map(|cookie| cookie.trim().strip_prefix("sRefreshToken="));
     let Some(token) = bearer.or(cookie) else {
         let problem = json!({ "message": "there is no refresh token to copy: sign in first" });
-        return ok(json(StatusCode::NOT_FOUND, &problem));
+        return json(StatusCode::NOT_FOUND, &problem);
     };
-    ok(json(StatusCode::OK, &json!({ "refreshToken": token })))
+    json(StatusCode::OK, &json!({ "refreshToken": token }))
 }
 
 /// `GET /healthz`.
-pub(crate) fn health() -> Answer {
-    ok(json(StatusCode::OK, &json!({ "status": "OK" })))
-}
-
-fn authorizer_context(request: &Request) -> serde_json::Map<String, Value> {
-    let Some(RequestContext::ApiGatewayV2(context)) = request.request_context_ref() else {
-        return serde_json::Map::new();
-    };
-    let authorizer = context.authorizer.as_ref();
-    authorizer.map(|authorizer| authorizer.fields.clone().into_iter().collect()).unwrap_or_default()
-}
-
-fn ok(response: session::http::Response) -> Answer {
-    response.map(Body::from)
+pub(crate) fn health() -> Response {
+    json(StatusCode::OK, &json!({ "status": "OK" }))
 }

@@ -7,9 +7,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use lambda_http::lambda_runtime::{Context, Diagnostic, LambdaEvent};
-use lambda_http::request::LambdaRequest;
-use lambda_http::{Adapter, Body, Request, Response, Service, service_fn};
+use front_door::tower::Service;
+use front_door::{Request, Response, service_fn};
+use lambda_runtime::Diagnostic;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -46,11 +46,11 @@ impl Function {
         }))
     }
 
-    /// A function behind an HTTP API, through `lambda_http`'s own translation both ways.
+    /// A function behind an HTTP API, through the same translation both ways as when it is deployed.
     pub fn http<F, R>(handler: F) -> Self
     where
         F: Fn(Request) -> R + Send + Sync + 'static,
-        R: Future<Output = Response<Body>> + Send + 'static,
+        R: Future<Output = Response> + Send + 'static,
     {
         let handler = Arc::new(handler);
         Self::service(service_fn(move |request| {
@@ -62,17 +62,14 @@ impl Function {
     /// As [`Self::http`], of a service, which may have layers.
     pub fn service<S>(service: S) -> Self
     where
-        S: Service<Request, Response = Response<Body>> + Clone + Send + Sync + 'static,
+        S: Service<Request, Response = Response> + Clone + Send + Sync + 'static,
         S::Future: Send + 'static,
         S::Error: Into<Diagnostic> + Send,
     {
         Self(Arc::new(move |event| {
             let service = service.clone();
             Box::pin(async move {
-                let event: LambdaRequest =
-                    serde_json::from_value(event).map_err(|error| fault(&error))?;
-                let event = LambdaEvent::new(event, Context::default());
-                let answer = Adapter::from(service).call(event).await.map_err(Into::into)?;
+                let answer = front_door::invoke(service, &event).await?;
                 serde_json::to_value(answer).map_err(|error| fault(&error))
             })
         }))

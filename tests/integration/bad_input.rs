@@ -316,11 +316,10 @@ fn any_request(tokens: Tokens) -> impl Strategy<Value = Request<Bytes>> {
         1 => r"/auth/[a-z0-9%.-]{0,8}/(session/refresh|signout|jwt/jwks\.json)/?",
         1 => r"/[a-zA-Z0-9%._~/-]{1,40}(\?[a-z0-9%&=]{0,20})?",
     ];
-    // Not `host` and `x-forwarded-proto`: the gateway sets both, and `lambda_http` relies on it to the
-    // point of panicking on values that make no URL.
     let names = vec![
         "authorization",
         "cookie",
+        "host",
         "rid",
         "anti-csrf",
         "st-auth-mode",

@@ -21,6 +21,7 @@ mod merges;
 mod mint;
 mod properties;
 mod refresh_rows;
+mod reports;
 mod reuse;
 mod revoke_all;
 mod route;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bootstrap::SystemClock;
-use lambda_http::{Error, run};
+use front_door::{Error, run};
 
 /// How long ago the user may have signed in for a transfer.
 const FRESH: Duration = Duration::from_mins(5);

@@ -5,8 +5,8 @@
 
 mod oidc;
 
+use front_door::{Request, Response};
 use http::{HeaderValue, StatusCode, header};
-use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
 use serde_json::json;
 use session::Sessions;
@@ -34,9 +34,9 @@ pub async fn handle<S: SignInStore>(
     provider: &Provider,
     clock: &impl Clock,
     request: Request,
-) -> Response<Body> {
+) -> Response {
     let now = clock.now();
-    let Ok(sign_in) = serde_json::from_slice::<SignIn>(request.body().as_ref()) else {
+    let Ok(sign_in) = serde_json::from_slice::<SignIn>(request.body()) else {
         return message(StatusCode::BAD_REQUEST, "send JSON such as {\"idToken\": \"eyJ…\"}");
     };
     let user = match provider.verify(&sign_in.id_token, sign_in.nonce.as_deref(), now).await {
@@ -60,13 +60,13 @@ pub async fn handle<S: SignInStore>(
         Ok(tokens) => {
             let mut response = json(StatusCode::OK, &json!({ "status": "OK" }));
             tokens.apply(response.headers_mut());
-            response.map(Body::from)
+            response
         }
-        Err(error) => error_response(sessions.config(), request.headers(), &error).map(Body::from),
+        Err(error) => error_response(sessions.config(), request.headers(), &error),
     }
 }
 
-fn refused(refusal: &Refusal) -> Response<Body> {
+fn refused(refusal: &Refusal) -> Response {
     let Refusal::Unavailable(cause) = refusal else {
         tracing::info!("{refusal}");
         return message(StatusCode::UNAUTHORIZED, &refusal.to_string());
@@ -77,6 +77,6 @@ fn refused(refusal: &Refusal) -> Response<Body> {
     response
 }
 
-fn message(status: StatusCode, text: &str) -> Response<Body> {
-    json(status, &json!({ "message": text })).map(Body::from)
+fn message(status: StatusCode, text: &str) -> Response {
+    json(status, &json!({ "message": text }))
 }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use bootstrap::SystemClock;
-use lambda_http::{Error, run, service_fn};
+use front_door::{Error, run, service_fn};
 use signin_oidc::Provider;
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,12 +1,12 @@
-//! The events of every front door, as they come: members may be missing or null, and header names are
-//! in any case (docs/authorizer.md §1.2).
+//! The events of every front door, as they come: members may be missing or null (docs/authorizer.md §1.2).
 //!
 //! One struct per shape, with nothing in it that does not matter for the decision. Each becomes the
 //! request that the client sent, so that one verification serves all.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use front_door::{Members, headers};
+use http::{HeaderMap, HeaderValue, Method, Request, header};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// An event that was recognised.
 #[derive(Debug)]
@@ -50,8 +50,6 @@ impl FrontDoor {
         matches!(self, Self::WebSocketApi { .. })
     }
 }
-
-type Members = Option<Map<String, Value>>;
 
 /// HTTP API, payload 2.0. Repeated headers are joined by commas; cookies are a list of their own.
 #[derive(Deserialize)]
@@ -107,7 +105,7 @@ struct Connect {
 #[serde(rename_all = "camelCase")]
 struct AppSync {
     authorization_token: String,
-    request_headers: Map<String, Value>,
+    request_headers: Members,
 }
 
 impl Event {
@@ -131,54 +129,46 @@ fn rest_token(event: &Value) -> Option<Event> {
     let Token { method_arn, authorization_token } = Token::deserialize(event).ok()?;
     let (_, method) = whole_api(&method_arn)?;
     let mut headers = HeaderMap::new();
-    add(&mut headers, header::AUTHORIZATION.as_str(), &authorization_token.unwrap_or_default());
+    authorize(&mut headers, &authorization_token.unwrap_or_default());
     event_of(|api| FrontDoor::RestApi { api }, &method_arn, method, headers)
 }
 
 fn http_api_2(event: &Value) -> Option<Event> {
     let HttpApi2 { route_arn, headers, cookies, request_context } =
         HttpApi2::deserialize(event).ok()?;
-    let mut headers = header_map(headers, None);
-    // A gateway that sends cookies both ways must not look like duplicate cookies.
-    if let Some(cookies) = cookies.filter(|cookies| !cookies.is_empty()) {
-        headers.remove(header::COOKIE);
-        for cookie in cookies {
-            add(&mut headers, header::COOKIE.as_str(), &cookie);
-        }
-    }
+    let headers = front_door::headers(headers, None, cookies);
     let method = request_context.http.method;
     event_of(|api| FrontDoor::HttpApi2 { api }, &route_arn, &method, headers)
 }
 
 fn http_api_1(event: &Value) -> Option<Event> {
     let request = MethodRequest::deserialize(event).ok()?;
-    let headers = header_map(request.headers, request.multi_value_headers);
+    let headers = headers(request.headers, request.multi_value_headers, None);
     let front_door = |api| FrontDoor::HttpApi1 { api };
     event_of(front_door, &request.method_arn, &request.http_method, headers)
 }
 
 fn rest_request(event: &Value) -> Option<Event> {
     let request = MethodRequest::deserialize(event).ok()?;
-    let headers = header_map(request.headers, request.multi_value_headers);
+    let headers = headers(request.headers, request.multi_value_headers, None);
     let front_door = |api| FrontDoor::RestApi { api };
     event_of(front_door, &request.method_arn, &request.http_method, headers)
 }
 
+/// By what API Gateway says, never by the path, which a client can choose where a route is greedy.
 fn is_connect(event: &Value) -> bool {
-    let kind = event.pointer("/requestContext/eventType").and_then(Value::as_str);
-    let arn = event.get("methodArn").and_then(Value::as_str);
-    kind == Some("CONNECT") || arn.is_some_and(|arn| arn.ends_with("/$connect"))
+    event.pointer("/requestContext/eventType").and_then(Value::as_str) == Some("CONNECT")
 }
 
 fn web_socket(event: &Value) -> Option<Event> {
     let connect = Connect::deserialize(event).ok()?;
-    let mut headers = header_map(connect.headers, connect.multi_value_headers);
+    let mut headers = headers(connect.headers, connect.multi_value_headers, None);
     // The one place where a script in a browser can put a token (RFC 6750 §2.3).
     let parameters = connect.query_string_parameters.unwrap_or_default();
     if let Some(token) = parameters.get("access_token").and_then(Value::as_str)
         && !headers.contains_key(header::AUTHORIZATION)
     {
-        add(&mut headers, header::AUTHORIZATION.as_str(), &format!("Bearer {token}"));
+        authorize(&mut headers, &format!("Bearer {token}"));
     }
     let front_door = |api| FrontDoor::WebSocketApi { api };
     event_of(front_door, &connect.method_arn, Method::GET.as_str(), headers)
@@ -186,10 +176,9 @@ fn web_socket(event: &Value) -> Option<Event> {
 
 fn app_sync(event: &Value) -> Option<Event> {
     let AppSync { authorization_token, request_headers } = AppSync::deserialize(event).ok()?;
-    let mut headers = header_map(Some(request_headers), None);
-    headers.remove(header::AUTHORIZATION);
+    let mut headers = headers(request_headers, None, None);
     let token = authorization_token.strip_prefix("Bearer ").unwrap_or(&authorization_token);
-    add(&mut headers, header::AUTHORIZATION.as_str(), &format!("Bearer {token}"));
+    authorize(&mut headers, &format!("Bearer {token}"));
     let mut request = Request::new(());
     *request.method_mut() = Method::POST;
     *request.headers_mut() = headers;
@@ -219,49 +208,16 @@ fn whole_api(arn: &str) -> Option<(String, &str)> {
     Some((format!("{prefix}{api}/{stage}/*"), method))
 }
 
-/// Both forms of headers as one; where both have a name, the form that can repeat it is complete.
-fn header_map(single: Members, multiple: Members) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    for (name, values) in multiple.unwrap_or_default() {
-        let values = values.as_array().map(Vec::as_slice).unwrap_or_default();
-        for value in values.iter().filter_map(Value::as_str) {
-            add(&mut headers, &name, value);
-        }
-    }
-    let repeatable: Vec<_> = headers.keys().cloned().collect();
-    for (name, value) in single.unwrap_or_default() {
-        if let Some(value) = value.as_str()
-            && !repeatable.iter().any(|known| name.eq_ignore_ascii_case(known.as_str()))
-        {
-            add(&mut headers, &name, value);
-        }
-    }
-    // Two values could mean either. Payload 2.0 joins them by a comma, which is no token; neither is this.
-    if headers.get_all(header::AUTHORIZATION).iter().nth(1).is_some() {
-        headers.remove(header::AUTHORIZATION);
-    }
-    headers
-}
-
-/// Adds a header, cookies one by one, so that one which HTTP does not allow hides no other.
-fn add(headers: &mut HeaderMap, name: &str, value: &str) {
-    let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
-        return;
-    };
-    let is_cookie = name == header::COOKIE;
-    let parts = value.split(|character| is_cookie && character == ';');
-    for part in parts.filter_map(|part| HeaderValue::from_bytes(part.as_bytes()).ok()) {
-        // Gateways allow 10 to 20 KiB of headers; past tens of thousands of them the rest is left out.
-        if headers.try_append(&name, part).is_err() {
-            return;
-        }
+/// Sets the credentials; none if HTTP does not allow them.
+fn authorize(headers: &mut HeaderMap, value: &str) {
+    headers.remove(header::AUTHORIZATION);
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(header::AUTHORIZATION, value);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -287,33 +243,5 @@ mod tests {
         ] {
             assert_eq!(whole(arn), expected, "{arn}");
         }
-    }
-
-    #[test]
-    fn repeated_headers_count_from_the_form_that_can_repeat_them() {
-        let single = json!({ "Cookie": "b=2", "Origin": "https://example.com" });
-        let multiple = json!({ "cookie": ["a=1; c=3", "b=2"], "accept": null });
-        let members = |value: &Value| value.as_object().cloned();
-        let headers = header_map(members(&single), members(&multiple));
-        let cookies: Vec<_> = headers.get_all("cookie").iter().collect();
-        assert_eq!(cookies, ["a=1", " c=3", "b=2"]);
-        assert_eq!(headers["origin"], "https://example.com");
-        assert_eq!(headers.len(), 4);
-    }
-
-    #[test]
-    fn authorization_twice_is_as_good_as_absent() {
-        let twice = json!({ "Authorization": ["Bearer a", "Bearer b"] });
-        assert!(header_map(None, twice.as_object().cloned()).is_empty());
-        let spelt_twice = json!({ "Authorization": "Bearer a", "authorization": "Bearer b" });
-        assert!(header_map(spelt_twice.as_object().cloned(), None).is_empty());
-    }
-
-    #[test]
-    fn a_cookie_that_http_does_not_allow_hides_no_other() {
-        let line = json!({ "cookie": "bad=\u{1}; sAccessToken=x; name=ü" });
-        let headers = header_map(line.as_object().cloned(), None);
-        let cookies: Vec<_> = headers.get_all("cookie").iter().map(HeaderValue::as_bytes).collect();
-        assert_eq!(cookies, [&b" sAccessToken=x"[..], " name=ü".as_bytes()]);
     }
 }

@@ -1,6 +1,6 @@
 //! `GET {base}/jwt/jwks.json` and `GET {base}/.well-known/openid-configuration`: what verifiers read.
 
-use lambda_http::{Body, Request, Response};
+use front_door::{Request, Response};
 use session::Sessions;
 use session::http::{Endpoint, discovery, jwks, not_found};
 use session::model::Clock;
@@ -11,11 +11,10 @@ pub async fn handle<S: PublicKeyReader>(
     sessions: &Sessions<S>,
     clock: &impl Clock,
     request: Request,
-) -> Response<Body> {
-    let response = match Endpoint::of(sessions.config(), &request) {
+) -> Response {
+    match Endpoint::of(sessions.config(), &request) {
         Some(Endpoint::Jwks) => jwks(sessions, clock.now()).await,
         Some(Endpoint::Discovery) => discovery(sessions),
         Some(Endpoint::Refresh | Endpoint::SignOut) | None => not_found(),
-    };
-    response.map(Body::from)
+    }
 }

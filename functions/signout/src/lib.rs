@@ -1,6 +1,6 @@
 //! `POST {base}/signout`: ends the session of the caller's access token.
 
-use lambda_http::{Body, Request, Response};
+use front_door::{Request, Response};
 use session::Sessions;
 use session::http::{Endpoint, not_found, sign_out};
 use session::model::Clock;
@@ -11,11 +11,11 @@ pub async fn handle<S: SessionRevoker + PublicKeyReader>(
     sessions: &Sessions<S>,
     clock: &impl Clock,
     request: Request,
-) -> Response<Body> {
+) -> Response {
     let now = clock.now();
     if Endpoint::of(sessions.config(), &request) != Some(Endpoint::SignOut) {
-        return not_found().map(Body::from);
+        return not_found();
     }
     let (response, _) = sign_out(sessions, &request, now).await;
-    response.map(Body::from)
+    response
 }

@@ -24,16 +24,18 @@ impl Endpoint {
     /// The one that a request is for: method, base path, at most one tenant segment, path.
     ///
     /// The tenant has no effect, one trailing slash is tolerated, the query string is ignored, and the
-    /// case of the path counts.
+    /// case of the path counts. Of the base path a gateway may have left out the front, which is a stage or
+    /// the key of a domain's mapping: events differ in whether they say what clients see.
     #[must_use]
     pub fn of<B>(config: &SessionConfig, request: &Request<B>) -> Option<Self> {
         let path = request.uri().path();
-        let below_base =
-            path.strip_suffix('/').unwrap_or(path).strip_prefix(&config.api.base_path)?;
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let is_base = |base: &str| base.starts_with('/') && config.api.base_path.ends_with(base);
         Self::ALL.into_iter().find(|endpoint| {
-            let between = below_base.strip_suffix(endpoint.path());
             request.method().as_str().eq_ignore_ascii_case(endpoint.method().as_str())
-                && between.is_some_and(|between| between.is_empty() || is_tenant(between))
+                && path
+                    .strip_suffix(endpoint.path())
+                    .is_some_and(|base| is_base(base) || without_tenant(base).is_some_and(is_base))
         })
     }
 
@@ -64,8 +66,53 @@ impl Endpoint {
     }
 }
 
-fn is_tenant(segment: &str) -> bool {
-    segment.strip_prefix('/').is_some_and(|name| {
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    })
+/// What is in front of a last segment that has the form of a tenant's id.
+fn without_tenant(path: &str) -> Option<&str> {
+    let (base, name) = path.rsplit_once('/')?;
+    let is_tenant =
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    is_tenant.then_some(base)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refresh_at(gateway_path: &str, path: &str) -> bool {
+        let config = SessionConfig::from_lookup(|name| {
+            let value = match name {
+                "API_DOMAIN" => "https://api.example.com",
+                "WEBSITE_DOMAIN" => "https://example.com",
+                "API_GATEWAY_PATH" => gateway_path,
+                _ => return None,
+            };
+            Some(value.to_owned())
+        });
+        let request = Request::post(path).body(()).unwrap();
+        Endpoint::of(&config.unwrap(), &request) == Some(Endpoint::Refresh)
+    }
+
+    #[test]
+    fn a_stage_or_mapping_key_may_be_in_the_path_or_left_out_of_it() {
+        assert!(refresh_at("", "/auth/session/refresh"));
+        assert!(refresh_at("/v1", "/v1/auth/session/refresh"));
+        assert!(refresh_at("/v1", "/auth/session/refresh"));
+        assert!(refresh_at("/v1/dev", "/dev/auth/t1/session/refresh/"));
+    }
+
+    #[test]
+    fn only_whole_segments_of_the_base_path_count() {
+        for (gateway_path, path) in [
+            ("", "/session/refresh"),
+            ("", "/h/session/refresh"),
+            ("", "/x/y/session/refresh"),
+            ("", "/auth/a/b/session/refresh"),
+            ("", "/auth/a_b/session/refresh"),
+            ("", "/dev/auth/session/refresh"),
+            ("/v1", "/v2/auth/session/refresh"),
+            ("", "//session/refresh"),
+        ] {
+            assert!(!refresh_at(gateway_path, path), "{gateway_path} {path}");
+        }
+    }
 }

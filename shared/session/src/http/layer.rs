@@ -68,7 +68,7 @@ impl<S> RouteStore for S where
 ///     Ok(Response::new(format!("hello {}", session.user_id())))
 /// }
 ///
-/// // With `lambda_http`, hand the result to `lambda_http::run`.
+/// // On Lambda, hand the result to `front_door::run`.
 /// fn protected(
 ///     sessions: Arc<Sessions<DynamoDb>>,
 ///     clock: impl Clock + 'static,

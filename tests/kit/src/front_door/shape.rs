@@ -24,7 +24,7 @@ pub fn http_api_2(request: &Request<Bytes>) -> Value {
 }
 
 /// What an integration behind an HTTP API gets.
-pub(crate) fn integration(request: &Request<Bytes>) -> Value {
+pub fn integration(request: &Request<Bytes>) -> Value {
     arriving(request, |incoming| incoming.integration_event(None))
 }
 
