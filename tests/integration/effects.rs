@@ -53,10 +53,11 @@ pub(crate) enum Value {
 
 use Value::{Absent, Empty, Real, Remove};
 
-/// The headers that [`Effects`] is about.
-const SESSION_HEADERS: [&str; 6] = [
+/// The headers that [`Effects`] is about, and the one that goes with any of them.
+const SESSION_HEADERS: [&str; 7] = [
     "access-control-expose-headers",
     "anti-csrf",
+    "cache-control",
     "front-token",
     "set-cookie",
     "st-access-token",
@@ -70,9 +71,12 @@ const ACCESS_END: &str = "Wed, 13 Nov 2024 22:13:20 GMT";
 /// The `Expires` of a refresh cookie of a session created or rotated at `START`: 100 days later.
 pub(crate) const REFRESH_END: &str = "Thu, 22 Feb 2024 22:13:20 GMT";
 
-/// A JSON answer.
+/// A JSON answer; 401 has a challenge.
 pub(crate) fn answer(status: u16, body: &str, effects: Effects) -> Answer {
-    let others = vec!["content-type: application/json".to_owned()];
+    let mut others = vec!["content-type: application/json".to_owned()];
+    if status == 401 {
+        others.push("www-authenticate: Bearer".to_owned());
+    }
     Answer { status, body: body.to_owned(), others, effects }
 }
 
@@ -170,6 +174,9 @@ pub(crate) async fn read(stack: &Harness, response: Response<Bytes>) -> Answer {
         exposed: joined(headers, "access-control-expose-headers").unwrap_or_default(),
         cookies: values(headers, "set-cookie").map(|line| tried.named(line)).collect(),
     };
+    if effects != none() {
+        assert_eq!(headers["cache-control"], "no-store", "what is one client's must not be kept");
+    }
     let others = headers.iter().filter(|(name, _)| !SESSION_HEADERS.contains(&name.as_str()));
     let mut others: Vec<_> =
         others.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();

@@ -614,7 +614,8 @@ async fn r32_a_token_from_before_the_mode_was_switched_on_gets_an_anti_csrf_toke
 #[tokio::test]
 async fn r33_the_status_of_an_ended_session_is_a_setting() {
     let stack = Harness::new(&[("SESSION_EXPIRED_STATUS_CODE", "440")]).await;
-    assert_eq!(refresh(&stack, &[]).await, Answer { status: 440, ..unproved() });
+    let expected = answer(440, r#"{"message":"unauthorised"}"#, clr_h());
+    assert_eq!(refresh(&stack, &[]).await, expected);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! The first line of each test names the reports.
 
 use bytes::Bytes;
-use http::{Method, Request};
+use http::{Method, Request, Response};
 use serde_json::{Value, json};
 use session::model::NewSession;
 use testkit::Harness;
@@ -13,6 +13,7 @@ use testkit::harness::Tokens;
 
 use crate::effects::{answer, clr_all, clr_h, none, read, set_c, set_h};
 use crate::manage::{create, service};
+use crate::route::{Session, layer, send};
 
 type Headers<'a> = &'a [(&'a str, &'a str)];
 
@@ -365,6 +366,50 @@ async fn an_id_with_quotes_is_valid_in_policy_and_context() {
     assert_eq!(answer["context"]["userId"], user_id);
     let payload = answer["context"]["accessTokenPayload"].as_str().unwrap();
     assert_eq!(serde_json::from_str::<Value>(payload).unwrap()["sub"], user_id);
+}
+
+/// auth0/nextjs-auth0#2112, supabase/ssr#172, aws-amplify/amplify-hosting#4100: a cache in front keeps an
+/// answer with new tokens, and gives them to the next visitor.
+#[tokio::test]
+async fn no_answer_with_tokens_may_be_kept_even_if_the_handler_says_so() {
+    let (stack, tokens) = signed_in(&[], "cookie").await;
+    let cookie = tokens.access_cookie();
+    let handler = async |session: Option<Session>| {
+        session.unwrap().set_claim_value("plan", json!("gold")).await?;
+        let mut response = Response::new("app".to_owned());
+        response.headers_mut().insert("cache-control", "public, max-age=60".parse().unwrap());
+        Ok(response)
+    };
+    let headers = [("cookie", cookie.as_str())];
+    let response = send(&layer(&stack), (Method::GET, "/me"), &headers, handler).await.unwrap();
+    assert!(response.headers().contains_key("set-cookie"));
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    let kept = async |_| {
+        Ok(Response::builder().header("cache-control", "max-age=60").body(String::new())?)
+    };
+    let response = send(&layer(&stack), (Method::GET, "/"), &headers, kept).await.unwrap();
+    assert_eq!(response.headers()["cache-control"], "max-age=60", "there is nothing to protect");
+}
+
+/// ohmage/server#628, auth0/express-jwt#18, forcedotcom/SalesforceMobileSDK-Android#923: clients that take a
+/// 401 without a challenge for a broken answer.
+#[tokio::test]
+async fn every_401_has_a_challenge_that_opens_no_dialogue() {
+    let (stack, tokens) = signed_in(&[], "cookie").await;
+    stack.clock.advance(stack.config.lifetimes.access_token);
+    let expired = tokens.access_cookie();
+    let answers = [
+        stack.refresh(&[]).await,
+        stack.sign_out(&[]).await,
+        stack.sign_out(&[("cookie", &expired)]).await,
+        stack.send(Method::GET, "/account", &[]).await,
+    ];
+    for answer in answers {
+        assert_eq!(answer.status(), 401);
+        assert_eq!(answer.headers()["www-authenticate"], "Bearer");
+    }
+    let other = Harness::new(&[("SESSION_EXPIRED_STATUS_CODE", "440")]).await;
+    assert!(!other.refresh(&[]).await.headers().contains_key("www-authenticate"));
 }
 
 /// profullstack/qryptchat-web#149: RFC 9110 §11.1 lets clients write `bearer`; the front ends' contract

@@ -17,6 +17,8 @@ use crate::service::{IssuedTokens, ReissuedToken};
 /// tells the back end that a refresh is worth trying. Browsers cap cookies at 400 days.
 const ACCESS_COOKIE_TTL: Duration = Duration::from_hours(365 * 24);
 
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
 /// The session headers and cookies of one response, in the making.
 ///
 /// A later write of a header, or of a cookie of the same name and place, replaces the earlier one.
@@ -125,7 +127,13 @@ impl<'a> TokenHeaders<'a> {
 
     /// Writes everything to a response, in place of what was written there before of the same headers
     /// and cookies; what the application exposed before is kept and extended.
+    ///
+    /// Such a response is one client's: whatever the application says, nobody may keep it for the next
+    /// (RFC 9111 §5.2.2.5).
     pub fn apply(self, headers: &mut HeaderMap) {
+        if !self.headers.is_empty() || !self.cookies.is_empty() {
+            headers.insert(header::CACHE_CONTROL, NO_STORE);
+        }
         for (name, value) in self.headers {
             headers.insert(HeaderName::from_static(name), value);
         }

@@ -37,7 +37,8 @@ pub fn not_found() -> Response {
 
 /// The answers to the outcomes that clients act upon (contract §8).
 ///
-/// A handler decides status and body; tokens are cleared or kept whatever it says. The first three must
+/// A handler decides status and body; tokens are cleared or kept whatever it says, and 401 gets the
+/// challenge that clients expect of it (RFC 9110 §15.5.2), of a scheme that no browser opens a dialogue for. The first three must
 /// keep the status of an expired session, or clients will not react. The defaults are the reference's.
 pub trait ErrorHandlers: Send + Sync {
     /// There is no session: no token, none that can be refreshed, or one whose session is over.
@@ -158,6 +159,10 @@ pub(super) fn refusal(
         | SessionError::Internal(_) => {}
     }
     tokens.apply(headers);
+    if response.status() == StatusCode::UNAUTHORIZED {
+        let challenge = response.headers_mut().entry(header::WWW_AUTHENTICATE);
+        challenge.or_insert(HeaderValue::from_static("Bearer"));
+    }
     response
 }
 
