@@ -10,7 +10,7 @@ use front_door::{Request, RequestContext, Response};
 use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use session::http::{create, error_response, json};
+use session::http::{create, error_response, json, refuse_foreign_sign_in};
 use session::model::{Authentication, Clock, Device, NewSession, claims};
 use session::store::SignInStore;
 use session::{SessionConfig, Sessions};
@@ -33,6 +33,9 @@ pub(crate) async fn sign_in<S: SignInStore>(
     clock: &impl Clock,
     request: Request,
 ) -> Response {
+    if let Some(refusal) = refuse_foreign_sign_in(sessions.config(), request.headers()) {
+        return refusal;
+    }
     let Ok(sign_in) = serde_json::from_slice::<SignIn>(request.body()) else {
         let problem = json!({ "message": "send JSON such as {\"userId\": \"alice\"}" });
         return json(StatusCode::BAD_REQUEST, &problem);

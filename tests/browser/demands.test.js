@@ -28,7 +28,7 @@ test("the list of devices names this one and when it was used", async () => {
 
 test("signing out everywhere else ends the other sessions and keeps this one", async () => {
   const { page, stack } = stage;
-  const agent = { "st-auth-mode": "header", "user-agent": "Mozilla/5.0 (iPhone) Safari/605" };
+  const agent = { "content-type": "application/json", "st-auth-mode": "header", "user-agent": "Mozilla/5.0 (iPhone) Safari/605" };
   const phone = await fetch(`${stack.origin}/example/signin`, {
     method: "POST",
     headers: agent,

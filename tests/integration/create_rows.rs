@@ -21,7 +21,8 @@ const COOKIE_MODE: (&str, &str) = ("st-auth-mode", "cookie");
 const HEADER_MODE: (&str, &str) = ("st-auth-mode", "header");
 
 async fn sign_in(stack: &Harness, headers: &[(&str, &str)]) -> Response<Bytes> {
-    let mut request = Request::post("/example/signin");
+    let mut request =
+        Request::post("/example/signin").header("content-type", "application/json");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

@@ -107,7 +107,9 @@ async fn with_sign_in(issuer: &Issuer) -> Harness {
 }
 
 async fn sign_in(stack: &Harness, body: Value) -> Response<Bytes> {
-    let request = Request::post("/signin").header("st-auth-mode", "header");
+    let request = Request::post("/signin")
+        .header("content-type", "application/json")
+        .header("st-auth-mode", "header");
     stack.stack.handle(request.body(Bytes::from(body.to_string())).unwrap()).await
 }
 
@@ -121,6 +123,44 @@ async fn answer_to(stack: &Harness, id_token: String) -> (u16, String) {
 
 fn body(response: &Response<Bytes>) -> Value {
     serde_json::from_slice(response.body()).unwrap()
+}
+
+/// What a foreign page can send with somebody else's ID token in it: any body as a form, and JSON nowhere
+/// but where CORS lets it.
+#[tokio::test]
+async fn no_foreign_page_signs_its_visitor_in() {
+    let issuer = Issuer::start().await;
+    let stack = with_sign_in(&issuer).await;
+    let body = json!({ "idToken": issuer.id_token().sign() }).to_string();
+    let json = ("content-type", "application/json; charset=utf-8");
+    let (own, foreign) = (("origin", "https://example.com"), ("origin", "https://evil.example"));
+    for (headers, status) in [
+        (vec![json], 200),
+        (vec![json, own], 200),
+        (vec![json, own, ("sec-fetch-site", "same-site")], 200),
+        (vec![json, ("sec-fetch-site", "same-origin")], 200),
+        (vec![], 415),
+        (vec![own], 415),
+        (vec![("content-type", "text/plain"), own], 415),
+        (vec![("content-type", "application/x-www-form-urlencoded")], 415),
+        (vec![("content-type", "text/plain; application/json")], 415),
+        (vec![json, foreign], 403),
+        (vec![json, foreign, ("sec-fetch-site", "same-origin")], 403),
+        (vec![json, ("origin", "null")], 403),
+        (vec![json, ("origin", "https://example.com.evil.example")], 403),
+        (vec![json, ("sec-fetch-site", "cross-site")], 403),
+        (vec![json, ("sec-fetch-site", "same-site")], 403),
+    ] {
+        let mut request = Request::post("/signin");
+        for (name, value) in &headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Bytes::from(body.clone())).unwrap();
+        let response = stack.stack.handle(request).await;
+        assert_eq!(response.status(), status, "{headers:?}");
+        let signs_in = response.headers().contains_key("st-access-token");
+        assert_eq!(signs_in, status == 200, "{headers:?}");
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::json;
 use session::Sessions;
-use session::http::{create, error_response, json};
+use session::http::{create, error_response, json, refuse_foreign_sign_in};
 use session::model::{Authentication, Clock, Device, NewSession, Timestamp, claims};
 use session::store::SignInStore;
 
@@ -27,7 +27,7 @@ struct SignIn {
 
 /// `POST /signin` with `{"idToken": …, "nonce": …}`: answers with the tokens of a new session.
 ///
-/// 400 for another body, 401 for an ID token that does not hold, with the reason, and 503 while the
+/// 403 or 415 for what a foreign page may have sent, 400 for another body, 401 for an ID token that does not hold, with the reason, and 503 while the
 /// provider's keys or the session store cannot be reached.
 pub async fn handle<S: SignInStore>(
     sessions: &Sessions<S>,
@@ -35,6 +35,9 @@ pub async fn handle<S: SignInStore>(
     clock: &impl Clock,
     request: Request,
 ) -> Response {
+    if let Some(refusal) = refuse_foreign_sign_in(sessions.config(), request.headers()) {
+        return refusal;
+    }
     let now = clock.now();
     let Ok(sign_in) = serde_json::from_slice::<SignIn>(request.body()) else {
         return message(StatusCode::BAD_REQUEST, "send JSON such as {\"idToken\": \"eyJ…\"}");

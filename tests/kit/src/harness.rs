@@ -118,6 +118,7 @@ impl Harness {
     /// Signs `user-1` in, with `st-auth-mode` as given.
     pub async fn sign_in(&self, mode: &str) -> Tokens {
         let request = Request::post("/example/signin")
+            .header("content-type", "application/json")
             .header("st-auth-mode", mode)
             .body(Bytes::from_static(br#"{"userId":"user-1"}"#))
             .unwrap();

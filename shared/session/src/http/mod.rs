@@ -19,7 +19,7 @@ mod session;
 mod sign_out;
 mod verify;
 
-pub use self::anti_csrf::AntiCsrfCheck;
+pub use self::anti_csrf::{AntiCsrfCheck, refuse_foreign_sign_in};
 pub use self::cookies::TokenHeaders;
 pub use self::create::create;
 pub use self::documents::{discovery, jwks};
