@@ -66,9 +66,14 @@ impl Gateway {
     /// Adds a route; `path` may contain `{parameters}`.
     #[must_use]
     pub fn route(mut self, method: Method, path: &str, access: Access, to: &Function) -> Self {
+        self.add(method, path, access, to);
+        self
+    }
+
+    /// As [`Self::route`], of a gateway in the making.
+    pub fn add(&mut self, method: Method, path: &str, access: Access, to: &Function) {
         let route = Route { key: format!("{method} {path}"), access, function: to.clone() };
         self.pending.entry(path.to_owned()).or_default().insert(method, route);
-        self
     }
 
     /// Completes the route table.

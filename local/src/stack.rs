@@ -34,6 +34,9 @@ macro_rules! http_function {
 #[derive(Debug)]
 pub struct Stack {
     gateway: Gateway,
+    /// The API of the documents that pages of any origin may read, to which the domain maps their paths.
+    documents: Gateway,
+    config: SessionConfig,
     functions: Functions,
 }
 
@@ -122,6 +125,7 @@ impl Stack {
 
         let base = &config.api.base_path;
         let mut gateway = application(Gateway::new(authorizer.clone(), cors));
+        let mut documents = Gateway::new(authorizer.clone(), None);
         for tenant in ["", "/{tenantId}"] {
             for endpoint in Endpoint::ALL {
                 let path = format!("{base}{tenant}{}", endpoint.path());
@@ -130,7 +134,8 @@ impl Stack {
                     Endpoint::SignOut => &signout,
                     Endpoint::Jwks | Endpoint::Discovery => &jwks,
                 };
-                gateway = gateway.route(endpoint.method(), &path, Access::Public, function);
+                let api = if endpoint.is_public() { &mut documents } else { &mut gateway };
+                api.add(endpoint.method(), &path, Access::Public, function);
             }
         }
         let copy = format!("{}/copy", Endpoint::Refresh.path_in(config));
@@ -165,15 +170,22 @@ impl Stack {
             .build()?;
         Ok(Self {
             gateway,
+            documents: documents.build()?,
+            config: config.clone(),
             functions: Functions { authorizer, refresh, signout, jwks, rotate_keys },
         })
     }
 
     /// Answers one request: the demo page's files, or whatever is behind the gateway.
     pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
-        match page::file(&request) {
-            Some(file) => file,
-            None => self.gateway.handle(request).await,
+        if let Some(file) = page::file(&request) {
+            return file;
+        }
+        let is_public = Endpoint::of(&self.config, &request).is_some_and(Endpoint::is_public);
+        if is_public {
+            self.documents.handle(request).await
+        } else {
+            self.gateway.handle(request).await
         }
     }
 

@@ -2,10 +2,15 @@
 //!
 //! C19 is in `session_rows`: it takes the layer to answer a sign-in handler that fails.
 
+use std::sync::Arc;
+
+use authorizer::AuthorizerConfig;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use local::Stack;
+use local::gateway::Cors;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use serde_json::{Map, Value as Json, json};
@@ -21,8 +26,7 @@ const COOKIE_MODE: (&str, &str) = ("st-auth-mode", "cookie");
 const HEADER_MODE: (&str, &str) = ("st-auth-mode", "header");
 
 async fn sign_in(stack: &Harness, headers: &[(&str, &str)]) -> Response<Bytes> {
-    let mut request =
-        Request::post("/example/signin").header("content-type", "application/json");
+    let mut request = Request::post("/example/signin").header("content-type", "application/json");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -221,6 +225,20 @@ async fn created(claims: &Json, mut answer: HeaderMap) -> HeaderMap {
     let now = stack.clock.now();
     create(&sessions, &request, new, device, now, &mut rng).await.unwrap().apply(&mut answer);
     answer
+}
+
+#[tokio::test]
+async fn j1_the_key_set_is_readable_from_any_origin_behind_the_gateway_too() {
+    let harness = Harness::new(&[]).await;
+    let client = local::dynamodb::client(harness.wire.clone());
+    let cors = Cors { allowed_origins: vec!["https://example.com".to_owned()] };
+    let (authorizer, clock) = (AuthorizerConfig::default(), Arc::new(harness.clock.clone()));
+    let stack = Stack::start(&harness.config, authorizer, client, clock, Some(cors)).await.unwrap();
+    for path in ["/auth/jwt/jwks.json", "/auth/.well-known/openid-configuration"] {
+        let request = Request::get(path).header("origin", "https://elsewhere.example");
+        let response = stack.handle(request.body(Bytes::new()).unwrap()).await;
+        assert_eq!(text(response.headers(), "access-control-allow-origin"), "*", "{path}");
+    }
 }
 
 #[tokio::test]

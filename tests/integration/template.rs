@@ -4,8 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use authorizer::AuthorizerConfig;
+use bytes::Bytes;
+use http::{Method, Request};
+use local::gateway::{Access, Cors, Gateway};
 use serde_yaml_ng::Value;
 use session::SessionConfig;
+use testkit::Harness;
 
 use crate::templates::{self, own as template, text};
 
@@ -175,6 +179,33 @@ fn every_grant_on_keys_says_which() {
         }
     }
     assert_eq!((on_table, on_key), (10, 4));
+}
+
+/// An API with CORS settings drops the CORS headers of its functions, so one without must serve them too.
+#[tokio::test]
+async fn the_key_set_and_the_discovery_document_are_readable_from_any_origin() {
+    let stack = Harness::new(&[]).await;
+    let functions = stack.stack.functions();
+    let events = template()["Resources"]["JwksFunction"]["Properties"]["Events"].clone();
+    let events = events.as_mapping().unwrap().values();
+    let apis: BTreeSet<_> = events.map(|event| text(&event["Properties"]["ApiId"])).collect();
+    for path in ["/auth/jwt/jwks.json", "/auth/.well-known/openid-configuration"] {
+        let mut readable = Vec::new();
+        for api in &apis {
+            let api = &template()["Resources"][api]["Properties"];
+            let allowed_origins = vec!["https://example.com".to_owned()];
+            let cors = api.get("CorsConfiguration").map(|_| Cors { allowed_origins });
+            let gateway = Gateway::new(functions.authorizer.clone(), cors)
+                .route(Method::GET, path, Access::Public, &functions.jwks)
+                .build()
+                .unwrap();
+            let request = Request::get(path).header("origin", "https://elsewhere.example");
+            let response = gateway.handle(request.body(Bytes::new()).unwrap()).await;
+            assert_eq!(response.status(), 200);
+            readable.extend(response.headers().get("access-control-allow-origin").cloned());
+        }
+        assert_eq!(readable, ["*"], "{path} {apis:?}");
+    }
 }
 
 #[test]

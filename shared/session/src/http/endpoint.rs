@@ -24,19 +24,26 @@ impl Endpoint {
     /// The one that a request is for: method, base path, at most one tenant segment, path.
     ///
     /// The tenant has no effect, one trailing slash is tolerated, the query string is ignored, and the
-    /// case of the path counts. Of the base path a gateway may have left out the front, which is a stage or
-    /// the key of a domain's mapping: events differ in whether they say what clients see.
+    /// case of the path counts. A gateway may have left out the front, which is a stage or the key of a
+    /// domain's mapping: of the base path, and of a public document's path all but the last segment.
     #[must_use]
     pub fn of<B>(config: &SessionConfig, request: &Request<B>) -> Option<Self> {
         let path = request.uri().path();
         let path = path.strip_suffix('/').unwrap_or(path);
         let is_base = |base: &str| base.starts_with('/') && config.api.base_path.ends_with(base);
         Self::ALL.into_iter().find(|endpoint| {
-            request.method().as_str().eq_ignore_ascii_case(endpoint.method().as_str())
-                && path
-                    .strip_suffix(endpoint.path())
-                    .is_some_and(|base| is_base(base) || without_tenant(base).is_some_and(is_base))
+            let is_path = match path.strip_suffix(endpoint.path()) {
+                Some(base) => is_base(base) || without_tenant(base).is_some_and(is_base),
+                None => endpoint.is_public() && ends_with_segments(endpoint.path(), path),
+            };
+            is_path && request.method().as_str().eq_ignore_ascii_case(endpoint.method().as_str())
         })
+    }
+
+    /// Whether anybody may read it, from pages of any origin.
+    #[must_use]
+    pub const fn is_public(self) -> bool {
+        matches!(self, Self::Jwks | Self::Discovery)
     }
 
     /// The method that it is asked by.
@@ -66,6 +73,10 @@ impl Endpoint {
     }
 }
 
+fn ends_with_segments(path: &str, end: &str) -> bool {
+    end.len() > 1 && end.starts_with('/') && path.ends_with(end)
+}
+
 /// What is in front of a last segment that has the form of a tenant's id.
 fn without_tenant(path: &str) -> Option<&str> {
     let (base, name) = path.rsplit_once('/')?;
@@ -78,7 +89,7 @@ fn without_tenant(path: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn refresh_at(gateway_path: &str, path: &str) -> bool {
+    fn config(gateway_path: &str) -> SessionConfig {
         let config = SessionConfig::from_lookup(|name| {
             let value = match name {
                 "API_DOMAIN" => "https://api.example.com",
@@ -88,8 +99,29 @@ mod tests {
             };
             Some(value.to_owned())
         });
+        config.unwrap()
+    }
+
+    fn refresh_at(gateway_path: &str, path: &str) -> bool {
         let request = Request::post(path).body(()).unwrap();
-        Endpoint::of(&config.unwrap(), &request) == Some(Endpoint::Refresh)
+        Endpoint::of(&config(gateway_path), &request) == Some(Endpoint::Refresh)
+    }
+
+    #[test]
+    fn a_mapping_may_cut_off_all_but_the_last_segment_of_a_public_document() {
+        for (path, expected) in [
+            ("/jwt/jwks.json", None),
+            ("/jwks.json", Some(Endpoint::Jwks)),
+            ("/openid-configuration", Some(Endpoint::Discovery)),
+            ("/s.json", None),
+            ("/x/jwks.json", None),
+            ("/", None),
+        ] {
+            let request = Request::get(path).body(()).unwrap();
+            assert_eq!(Endpoint::of(&config(""), &request), expected, "{path}");
+        }
+        let request = Request::post("/refresh").body(()).unwrap();
+        assert_eq!(Endpoint::of(&config(""), &request), None);
     }
 
     #[test]
