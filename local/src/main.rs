@@ -42,9 +42,10 @@ struct Arguments {
     /// How long an access token is valid; 3600 unless a setting says otherwise
     #[arg(long, value_name = "SECONDS")]
     access_token_ttl: Option<u64>,
-    /// F, the longest time from sending a refresh to receiving its answer
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    refresh_flight: u64,
+    /// F, the longest time from sending a refresh to storing its answer; 30 unless access tokens live
+    /// less than 10 minutes
+    #[arg(long, value_name = "SECONDS")]
+    refresh_flight: Option<u64>,
     /// Any other setting, such as `ANTI_CSRF=VIA_TOKEN`; see the configuration table in README
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<(String, String)>,
@@ -109,7 +110,7 @@ impl Arguments {
         let flag = match name {
             "API_DOMAIN" | "WEBSITE_DOMAIN" => Some(url.to_owned()),
             "ACCESS_TOKEN_TTL_SECONDS" => self.access_token_ttl.map(|seconds| seconds.to_string()),
-            "REFRESH_FLIGHT_SECONDS" => Some(self.refresh_flight.to_string()),
+            "REFRESH_FLIGHT_SECONDS" => self.refresh_flight.map(|seconds| seconds.to_string()),
             _ => None,
         };
         set.map(|(_, value)| value.clone()).or(flag)

@@ -265,11 +265,12 @@ fn is_issued_with(refresh: &str, claims: &Json) -> bool {
     else {
         return false;
     };
-    let with_anti_csrf = token.anti_csrf_token.is_some();
-    let minted = master.mint(&token.handle, token.generation, with_anti_csrf);
+    let minted = master.mint(&token.handle, token.generation, token.with_anti_csrf);
+    let anti_csrf =
+        token.with_anti_csrf.then(|| master.anti_csrf_token(&token.handle, token.generation));
     claims["sessionHandle"] == token.handle.to_string()
         && claims["refreshTokenHash1"] == minted.hash()
-        && claims["antiCsrfToken"].as_str() == token.anti_csrf_token.as_deref()
+        && claims["antiCsrfToken"].as_str() == anti_csrf.as_deref()
 }
 
 /// A token as a cookie that is not being cleared, else as a header.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use serde_json::{Map, Value, json};
 use session::model::{
-    Device, PayloadSize, RefreshState, Session, SessionHandle, Subject, Timestamp, UserId,
+    Device, Keeper, PayloadSize, RefreshState, Session, SessionHandle, Subject, Timestamp, UserId,
 };
 use session::store::{SessionCreator as _, SessionReader as _};
 use session::token::registered::CLAIMS;
@@ -50,7 +50,9 @@ fn session(custom: Map<String, Value>) -> Session {
         access_token_payload: custom.clone(),
         payload_size: PayloadSize::default(),
         session_data: custom,
+        keeper: Keeper::Browser,
         last_used_by: Device::new(Some("agent"), None),
+        repeats: None,
         revocation: None,
     }
 }

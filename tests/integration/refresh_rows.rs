@@ -260,7 +260,7 @@ async fn overdue() -> (Harness, [Tokens; 2]) {
     let (stack, oldest) = signed_in(&[]).await;
     let child = exchanged(&stack, &oldest).await;
     let newest = rotated(&stack, &child).await;
-    stack.clock.advance(stack.config.refresh.overtaken_window() + MILLISECOND);
+    stack.clock.advance(stack.config.refresh.window() + MILLISECOND);
     (stack, [oldest, newest])
 }
 
@@ -331,20 +331,57 @@ async fn r19_a_recovered_session_gets_a_new_generation() {
     assert_ne!(rotated(&stack, &parent).await.refresh, child.refresh);
 }
 
-#[tokio::test]
-async fn r19_the_successor_that_was_given_up_is_theft() {
-    let (stack, parent) = signed_in(&[]).await;
+/// A session whose successor was given up long ago, because its answer seemed to be lost; the token
+/// that took its place.
+async fn given_up(method: &str) -> (Harness, [Tokens; 2]) {
+    let stack = Harness::new(&[]).await;
+    let parent = stack.sign_in(method).await;
     let child = exchanged(&stack, &parent).await;
-    rotated(&stack, &parent).await;
-    assert_eq!(with_cookies(&stack, &child.refresh_cookie()).await, theft());
+    let newest = rotated(&stack, &parent).await;
+    stack.clock.advance(stack.config.refresh.window() + MILLISECOND);
+    (stack, [child, newest])
 }
 
 #[tokio::test]
-async fn r19_three_generations_back_is_theft_at_any_time() {
+async fn r19_the_successor_that_was_given_up_is_theft() {
+    let (stack, [child, _]) = given_up("cookie").await;
+    assert_eq!(with_cookies(&stack, &child.refresh_cookie()).await, theft());
+}
+
+/// Whoever steals a cookie chooses how to send it.
+#[tokio::test]
+async fn r19_a_cookie_that_is_sent_as_a_header_is_not_late() {
+    let (stack, [child, _]) = given_up("cookie").await;
+    assert_eq!(with_authorization(&stack, &child.refresh_bearer()).await, theft());
+}
+
+/// A page stood still before it stored the answer, and another refreshed meanwhile. A browser stores
+/// cookies when they arrive, so only header tokens come like that (contract §5.8).
+#[tokio::test]
+async fn r19_an_answer_that_a_script_stored_late_is_no_theft() {
+    let (stack, [child, newest]) = given_up("header").await;
+    let seen = with_authorization(&stack, &child.refresh_bearer()).await;
+    assert_eq!(seen.effects, set_h());
+    stack.clock.advance(stack.config.refresh.window() + MILLISECOND);
+    let seen = with_authorization(&stack, &newest.refresh_bearer()).await;
+    assert_eq!(seen, theft(), "whoever holds the other token is another party");
+}
+
+#[tokio::test]
+async fn r19_a_script_of_another_agent_is_not_late() {
+    let (stack, [child, _]) = given_up("header").await;
+    let bearer = child.refresh_bearer();
+    let seen = refresh(&stack, &[("authorization", &bearer), ("user-agent", "other")]).await;
+    assert_eq!(seen, theft());
+}
+
+#[tokio::test]
+async fn r19_four_generations_back_is_theft_at_any_time() {
     let (stack, oldest) = signed_in(&[]).await;
-    let second = exchanged(&stack, &oldest).await;
-    let third = rotated(&stack, &second).await;
-    rotated(&stack, &third).await;
+    let mut newest = exchanged(&stack, &oldest).await;
+    for _ in 0..3 {
+        newest = rotated(&stack, &newest).await;
+    }
     assert_eq!(with_cookies(&stack, &oldest.refresh_cookie()).await, theft());
 }
 
@@ -601,6 +638,30 @@ async fn r31_a_refresh_gives_a_new_anti_csrf_token() {
     let line = tokens.refresh_cookie();
     let headers = [("cookie", line.as_str()), ("anti-csrf", &tokens.anti_csrf)];
     assert_ne!(exchanged_by(&stack, &headers).await.anti_csrf, tokens.anti_csrf);
+}
+
+/// The browser stored the cookies, and the page was closed before its script stored the anti-CSRF token:
+/// once, or several times in a row (contract §4.3).
+#[tokio::test]
+async fn r31_tabs_that_were_closed_between_cookies_and_script_go_on_days_later() {
+    let (stack, mut stored) = signed_in(VIA_TOKEN).await;
+    let proof = stored.anti_csrf.clone();
+    for _ in 0..3 {
+        let line = stored.refresh_cookie();
+        let headers = [("cookie", line.as_str()), ("anti-csrf", &proof)];
+        stored = exchanged_by(&stack, &headers).await;
+        stack.clock.advance(Duration::from_hours(72));
+    }
+}
+
+/// Answers that overtake each other leave a proof that is newer than the cookie.
+#[tokio::test]
+async fn r31_a_newer_anti_csrf_token_is_accepted_too() {
+    let (stack, tokens) = signed_in(VIA_TOKEN).await;
+    let line = tokens.refresh_cookie();
+    let headers = [("cookie", line.as_str()), ("anti-csrf", &tokens.anti_csrf)];
+    let newer = exchanged_by(&stack, &headers).await.anti_csrf;
+    exchanged_by(&stack, &[("cookie", &line), ("anti-csrf", &newer)]).await;
 }
 
 #[tokio::test]

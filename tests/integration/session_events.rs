@@ -44,8 +44,12 @@ impl Stage {
     }
 
     async fn refresh(&self, tokens: &Tokens) -> Response<String> {
+        self.refresh_as("agent", tokens).await
+    }
+
+    async fn refresh_as(&self, agent: &str, tokens: &Tokens) -> Response<String> {
         let request = with_bearer(&tokens.refresh_bearer());
-        let device = Device::new(Some("agent"), Some("192.0.2.1"));
+        let device = Device::new(Some(agent), Some("192.0.2.1"));
         refresh(&self.sessions, &request, &device, self.stack.clock.now()).await.0
     }
 
@@ -102,9 +106,15 @@ async fn every_step_of_a_session_is_told_once() {
     let created = with(common.clone(), json!({ "expiresAt": START.as_millis() + ttl }));
     assert_eq!(only(&stage.bus), ("Session Created".to_owned(), created));
 
-    for outcome in ["Rotated", "Served"] {
+    for (outcome, repeats) in [("Rotated", 0), ("Served", 1), ("Served", 2)] {
         assert_eq!(stage.refresh(&tokens).await.status(), 200);
-        let refreshed = json!({ "outcome": outcome, "expiresAt": START.as_millis() + ttl });
+        let refreshed = json!({
+            "outcome": outcome,
+            "expiresAt": START.as_millis() + ttl,
+            "askedBy": { "agent": "agent", "network": "192.0.2.1" },
+            "repeats": repeats,
+        });
+        stage.stack.clock.advance(Duration::from_millis(1));
         let expected = with(common.clone(), refreshed);
         assert_eq!(only(&stage.bus), ("Session Refreshed".to_owned(), expected));
     }
@@ -129,8 +139,8 @@ async fn reuse_is_told_with_both_parties() {
     }
     stage.bus.take_events();
     stage.wait_for_the_window_to_close();
-    assert_eq!(stage.refresh(&stolen).await.status(), 401);
-    let device = json!({ "agent": "agent", "network": "192.0.2.1" });
+    assert_eq!(stage.refresh_as("thief", &stolen).await.status(), 401);
+    let device = |agent| json!({ "agent": agent, "network": "192.0.2.1" });
     let expected = json!({
         "sessionHandle": handle_in(&stolen),
         "userId": "user-1",
@@ -138,8 +148,8 @@ async fn reuse_is_told_with_both_parties() {
         "presentedGeneration": 1,
         "currentGeneration": 3,
         "generationDistance": 2,
-        "presentedBy": device,
-        "lastUsedBy": device,
+        "presentedBy": device("thief"),
+        "lastUsedBy": device("agent"),
     });
     assert_eq!(only(&stage.bus), ("Refresh Token Reuse Detected".to_owned(), expected));
 
@@ -211,7 +221,7 @@ async fn no_event_holds_a_token_or_its_hash() {
     stage.wait_for_the_window_to_close();
     let third = tokens_of(stage.refresh(&second).await);
     stage.wait_for_the_window_to_close();
-    assert_eq!(stage.refresh(&first).await.status(), 401);
+    assert_eq!(stage.refresh_as("thief", &first).await.status(), 401);
     let told = format!("{:?}", stage.bus.take_events());
     assert!(told.contains("Reuse"), "{told}");
     for tokens in [first, second, third] {

@@ -7,16 +7,17 @@ use local::dynamodb::{client, create_tables, store};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use session::Sessions;
+use session::model::refresh::RECLAIM_REST;
 use session::model::{
-    Decision, Device, Generation, RefreshPolicy, RefreshState, Revocation, Session, SessionHandle,
-    Timestamp, UserId, decide,
+    Decision, Device, Generation, Presented, RefreshPolicy, RefreshState, Revocation, Session,
+    SessionHandle, Timestamp, UserId, decide,
 };
 use session::service::{AntiCsrfProof, RefreshOutcome};
 use session::store::{
     DynamoDb, Rotation, SessionCreator as _, SessionReader as _, SessionRefresher as _,
-    SessionRevoker as _, Transition, Written,
+    SessionRevoker as _, Written,
 };
-use session::token::UnverifiedRefreshToken;
+use session::token::{RefreshToken, UnverifiedRefreshToken};
 use testkit::clock::START;
 use testkit::harness::config;
 use testkit::{Treatment, Wire, events, keys};
@@ -40,19 +41,25 @@ fn any_session(rng: &mut StdRng) -> (RefreshPolicy, Session) {
         let bound = bounds[rng.random_range(0..bounds.len())];
         START.minus(bound).plus(Duration::from_millis(rng.random_range(0..=2))).minus(MS)
     };
-    let bounds = [Duration::ZERO, flight, policy.window(), MINUTE * 10, MINUTE * 20];
-    let (rotated_at, served_at) = (past(&bounds), past(&bounds));
+    let bounds = [Duration::ZERO, flight, policy.window(), policy.window() * 2, MINUTE * 20];
+    let (minted_at, answered_at) = (past(&bounds), past(&bounds));
     let (expires_at, absolute_end) = (past(&bounds[..1]), past(&bounds[..1]));
+    let reclaimed_at = past(&[Duration::ZERO, RECLAIM_REST]);
     let far = START.plus(Duration::from_hours(1));
     let generation = |number| Generation::new(number);
     let current = rng.random_range(1..=5);
     let has_rotated = current > 1 && rng.random_bool(0.9);
+    let mut earlier = || if has_rotated { generation(rng.random_range(0..current)) } else { None };
     let refresh = RefreshState {
         current: generation(current).unwrap(),
-        parent: if has_rotated { generation(rng.random_range(1..current)) } else { None },
-        grandparent: if has_rotated { generation(rng.random_range(0..current)) } else { None },
-        rotated_at: has_rotated.then_some(rotated_at),
-        served_at: has_rotated.then_some(served_at.max(rotated_at)),
+        parent: earlier(),
+        spent: [earlier(), earlier(), earlier()],
+        displaced: earlier(),
+        chain: if has_rotated { rng.random_range(0..=4) } else { 0 },
+        moved: has_rotated && rng.random_bool(0.5),
+        minted_at: has_rotated.then_some(minted_at),
+        answered_at: has_rotated.then_some(answered_at.max(minted_at)),
+        reclaimed_at: (has_rotated && rng.random_bool(0.3)).then_some(reclaimed_at),
         expires_at: if rng.random_bool(0.2) { expires_at } else { far },
         absolute_end: if rng.random_bool(0.2) { Some(absolute_end) } else { None },
         revoked_at: rng.random_bool(0.05).then_some(START),
@@ -65,6 +72,10 @@ const MINUTE: Duration = Duration::from_mins(1);
 
 fn phone() -> Device {
     Device::new(Some("phone"), Some("192.0.2.7"))
+}
+
+fn prompt(generation: Generation) -> Presented {
+    Presented { generation, may_be_late: false }
 }
 
 fn evidence() -> Revocation {
@@ -88,7 +99,7 @@ async fn a_rotation_is_applied_exactly_when_the_rule_says_so() {
             Rotation { handle, presented, now: START, policy, expires_at, device: &device };
         let written = store.rotate(rotation).await.unwrap();
         let case = format!("case {case}: {presented:?} {policy:?} {:?}", session.refresh);
-        let expected = match decide(&session.refresh, presented, START, policy) {
+        let expected = match decide(&session.refresh, prompt(presented), START, policy) {
             Decision::Rotate(next) => {
                 applied += 1;
                 let refresh = RefreshState { expires_at, ..next };
@@ -113,9 +124,9 @@ fn meanwhile(seen: &RefreshState, rng: &mut StdRng) -> Option<RefreshState> {
         0 => return None,
         1 => state.current = seen.current.next(),
         2 => state.parent = Some(seen.current),
-        3 => state.rotated_at = later(seen.rotated_at),
-        4 => state.served_at = later(seen.served_at),
-        5 => state.served_at = Some(START.plus(MS)),
+        3 => state.minted_at = later(seen.minted_at),
+        4 => state.answered_at = later(seen.answered_at),
+        5 => state.answered_at = Some(START.plus(MS)),
         6 => state.revoked_at = Some(START),
         _ => {}
     }
@@ -125,57 +136,50 @@ fn meanwhile(seen: &RefreshState, rng: &mut StdRng) -> Option<RefreshState> {
 #[tokio::test]
 async fn a_decision_is_applied_only_to_the_state_it_was_made_on() {
     let (store, mut rng) = (fresh_store().await, StdRng::seed_from_u64(2));
-    let (mut served, mut recovered, mut entombed) = (0, 0, 0);
+    let (mut handed_out, mut minted, mut entombed) = (0, 0, 0);
     for case in 0..CASES {
         let (policy, mut seen) = any_session(&mut rng);
         seen.refresh.revoked_at = None;
-        let presented = seen.refresh.parent.unwrap_or(Generation::FIRST);
+        let known = [Some(seen.refresh.current), seen.refresh.parent, seen.refresh.spent[0]];
+        let generation = known[rng.random_range(0..3)].unwrap_or(Generation::FIRST);
+        let presented = Presented { generation, may_be_late: rng.random_bool(0.5) };
         let decision = decide(&seen.refresh, presented, START, policy);
         let found = meanwhile(&seen.refresh, &mut rng);
         let found = found.map(|refresh| Session { refresh, ..seen.clone() });
         if let Some(found) = &found {
             store.create_session(found).await.unwrap();
         }
-        let device = phone();
-        let advance = async |next| {
-            let transition = Transition { seen: &seen, next, device: &device };
-            store.advance(transition).await.unwrap()
-        };
-        // Written here as the rule has it: the same generations, and nobody served in between who
-        // could hold what is about to be burnt.
-        let same = |found: &&Session| {
+        // Written here as the rule has it: the same generations, and what is about to be superseded was
+        // not handed out in between.
+        let same = found.as_ref().filter(|found| {
             let (a, b) = (&found.refresh, &seen.refresh);
-            (a.current, a.parent, a.rotated_at, None)
-                == (b.current, b.parent, b.rotated_at, a.revoked_at)
-        };
-        let same = found.as_ref().filter(same);
-        let (written, next) = match decision {
-            Decision::Serve(next) if next != seen.refresh => {
-                let slides = same.filter(|found| found.refresh.served_at < next.served_at);
-                served += u64::from(slides.is_some());
-                (advance(&next).await, slides.map(|_| (next, device.clone())))
+            (a.current, a.parent, a.minted_at, None)
+                == (b.current, b.parent, b.minted_at, a.revoked_at)
+        });
+        let unanswered = same.filter(|f| f.refresh.answered_at == seen.refresh.answered_at);
+        let (written, expected) = match decision {
+            Decision::Coalesce(next) | Decision::Serve(next) if next != seen.refresh => {
+                let next = seen.clone().repeated(next, &phone());
+                let forward = same.filter(|f| f.refresh.answered_at < next.refresh.answered_at);
+                handed_out += u64::from(forward.is_some());
+                (store.advance(&seen, &next).await.unwrap(), forward.map(|_| next))
             }
-            Decision::Recover(next) => {
-                let unserved = same.filter(|f| f.refresh.served_at == seen.refresh.served_at);
-                recovered += u64::from(unserved.is_some());
-                (advance(&next).await, unserved.map(|_| (next, device.clone())))
+            Decision::Recover(refresh) | Decision::Reclaim(refresh) => {
+                minted += u64::from(unanswered.is_some());
+                let next = Session { refresh, last_used_by: phone(), ..seen.clone() };
+                (store.advance(&seen, &next).await.unwrap(), unanswered.map(|_| next))
             }
             _ => {
-                entombed += u64::from(same.is_some());
+                entombed += u64::from(unanswered.is_some());
                 let written = store.entomb(&seen, &evidence(), START).await.unwrap();
-                let tombstone = |f: &Session| RefreshState { revoked_at: Some(START), ..f.refresh };
-                (written, same.map(|f| (tombstone(f), f.last_used_by.clone())))
+                let refresh = RefreshState { revoked_at: Some(START), ..seen.refresh };
+                let tombstone = Session { refresh, revocation: Some(evidence()), ..seen.clone() };
+                (written, unanswered.map(|_| tombstone))
             }
         };
-        let is_tomb = next.as_ref().is_some_and(|(refresh, _)| refresh.revoked_at.is_some());
-        let expected = match (next, &found) {
-            (Some((refresh, last_used_by)), Some(found)) => Written::Applied(Session {
-                refresh,
-                last_used_by,
-                revocation: is_tomb.then(evidence),
-                ..found.clone()
-            }),
-            _ => Written::Refused(found.clone()),
+        let expected = match expected {
+            Some(next) => Written::Applied(next),
+            None => Written::Refused(found),
         };
         assert_eq!(written, expected, "case {case}: {decision:?} on {:?}", seen.refresh);
         let expected = match expected {
@@ -185,15 +189,18 @@ async fn a_decision_is_applied_only_to_the_state_it_was_made_on() {
         assert_eq!(store.session(&seen.handle).await.unwrap(), expected, "case {case}");
         store.delete_session(&seen.handle).await.unwrap();
     }
-    for count in [served, recovered, entombed] {
-        assert!(count > CASES / 100, "{served} served, {recovered} recovered, {entombed} entombed");
+    for count in [handed_out, minted, entombed] {
+        assert!(
+            count > CASES / 100,
+            "{handed_out} handed out, {minted} minted, {entombed} entombed"
+        );
     }
 }
 
 /// Two tabs ask with the parent just as the window closes: one a millisecond before, one after. The
 /// later one decides first and writes last, when the other was already given the successor.
 #[tokio::test]
-async fn a_successor_that_was_given_out_meanwhile_is_not_burnt() {
+async fn a_successor_that_was_given_out_meanwhile_is_not_given_up() {
     let wire = Wire::new();
     let client = client(wire.clone());
     create_tables(&client).await.unwrap();
@@ -202,13 +209,13 @@ async fn a_successor_that_was_given_out_meanwhile_is_not_burnt() {
     events::seed_session(&store).await;
     let sessions = Sessions::new(config(&[]), store);
     let first = keys::master().mint(&events::session().handle, Generation::FIRST, false);
-    let refresh = async |now| {
-        let presented = UnverifiedRefreshToken::parse(first.expose()).unwrap();
+    let refresh = async |token: &RefreshToken, now| {
+        let presented = UnverifiedRefreshToken::parse(token.expose()).unwrap();
         let device = Device::default();
         let refreshed = sessions.refresh(&presented, AntiCsrfProof::NotUsed, &device, now).await;
         refreshed.unwrap()
     };
-    assert_eq!(refresh(START).await.outcome, RefreshOutcome::Rotated);
+    assert_eq!(refresh(&first, START).await.outcome, RefreshOutcome::Rotated);
 
     let closes = START.plus(sessions.config().refresh.window());
     let mut number = 0;
@@ -220,10 +227,13 @@ async fn a_successor_that_was_given_out_meanwhile_is_not_burnt() {
     });
     let earlier = async {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        refresh(closes).await
+        refresh(&first, closes).await
     };
-    let (later, earlier) = tokio::join!(refresh(closes.plus(MS)), earlier);
+    let (later, earlier) = tokio::join!(refresh(&first, closes.plus(MS)), earlier);
     assert_eq!(earlier.outcome, RefreshOutcome::Served);
-    assert_eq!(later.outcome, RefreshOutcome::Served);
-    assert_eq!(later.tokens.refresh, earlier.tokens.refresh);
+    assert_eq!(later.outcome, RefreshOutcome::Recovered);
+    // Whichever of the two answers was stored last goes on.
+    let long_after = closes.plus(MINUTE * 10);
+    let went_on = refresh(&earlier.tokens.refresh, long_after).await;
+    assert_eq!(went_on.outcome, RefreshOutcome::Recovered);
 }

@@ -105,13 +105,23 @@ fn describe(event: &SessionEvent) -> (&'static str, Vec<Value>) {
             });
             ("Session Created", vec![detail])
         }
-        SessionEvent::Refreshed { handle, user_id, tenant_id, outcome, expires_at } => {
+        SessionEvent::Refreshed {
+            handle,
+            user_id,
+            tenant_id,
+            outcome,
+            expires_at,
+            device,
+            repeats,
+        } => {
             let detail = json!({
                 "sessionHandle": handle.to_string(),
                 "userId": user_id,
                 "tenantId": tenant_id,
                 "outcome": outcome.name(),
                 "expiresAt": expires_at.as_millis(),
+                "askedBy": device,
+                "repeats": repeats,
             });
             ("Session Refreshed", vec![detail])
         }

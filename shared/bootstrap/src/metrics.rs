@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 use session::error::Reuse;
-use session::model::{Clock as _, Timestamp};
+use session::model::{Clock as _, Repeats, Timestamp};
 use session::service::{Listener, SessionEvent, Told};
 
 use crate::SystemClock;
@@ -14,8 +14,11 @@ use crate::SystemClock;
 /// The namespace of all our metrics.
 pub const NAMESPACE: &str = "Sesam";
 
-/// The metric that should be alarmed on: honest clients never cause it.
+/// The metric that should be alarmed on: honest clients cause it only where docs/rotation.md says so.
 pub const REUSE_DETECTED: &str = "ReuseDetected";
+
+/// The metric that says that a session's refreshes keep being answered twice.
+pub const REPEATED_OFTEN: &str = "RepeatedOften";
 
 /// Off until a function's start turns it on: standard output is a log stream only on Lambda.
 static IS_ENABLED: AtomicBool = AtomicBool::new(false);
@@ -37,19 +40,33 @@ impl Listener for Metrics {
 
 /// Counts one thing of that name, without dimensions.
 pub fn count(name: &str, now: Timestamp) {
-    write(&line(name, 1, &Value::Null, now));
+    write(&line(&[name], 1, &Value::Null, now));
 }
 
-/// The line that counts an event. Reuse has the evidence in the same line: whose session, how far behind,
-/// and what is known of both parties. The one line that holds a user and networks; it holds no token.
+/// The line that counts an event. Reuse, and repeats beyond what is usual, have the evidence in the same
+/// line: whose session, and what is known of who asked. The only lines that hold a user and networks; they
+/// hold no token.
 fn counted(event: &SessionEvent, now: Timestamp) -> Value {
-    let (name, times, evidence) = match event {
-        SessionEvent::Created { .. } => ("Created", 1, Value::Null),
-        SessionEvent::Refreshed { outcome, .. } => (outcome.name(), 1, Value::Null),
-        SessionEvent::Revoked { handles, .. } => ("Revoked", handles.len(), Value::Null),
-        SessionEvent::ReuseDetected(reuse) => (REUSE_DETECTED, 1, evidence(reuse)),
-    };
-    line(name, times, &evidence, now)
+    match event {
+        SessionEvent::Created { .. } => line(&["Created"], 1, &Value::Null, now),
+        SessionEvent::Refreshed {
+            handle, user_id, tenant_id, outcome, device, repeats, ..
+        } if *repeats > 0 && repeats.is_multiple_of(Repeats::MANY) => {
+            let evidence = json!({
+                "sessionHandle": handle.to_string(),
+                "userId": user_id,
+                "tenantId": tenant_id,
+                "repeats": repeats,
+                "askedBy": device,
+            });
+            line(&[outcome.name(), REPEATED_OFTEN], 1, &evidence, now)
+        }
+        SessionEvent::Refreshed { outcome, .. } => line(&[outcome.name()], 1, &Value::Null, now),
+        SessionEvent::Revoked { handles, .. } => {
+            line(&["Revoked"], handles.len(), &Value::Null, now)
+        }
+        SessionEvent::ReuseDetected(reuse) => line(&[REUSE_DETECTED], 1, &evidence(reuse), now),
+    }
 }
 
 /// What is known of a reuse.
@@ -67,19 +84,19 @@ pub(super) fn evidence(reuse: &Reuse) -> Value {
     })
 }
 
-fn line(name: &str, times: usize, evidence: &Value, now: Timestamp) -> Value {
-    json!({
-        "_aws": {
-            "Timestamp": now.as_millis(),
-            "CloudWatchMetrics": [{
-                "Namespace": NAMESPACE,
-                "Dimensions": [[]],
-                "Metrics": [{ "Name": name, "Unit": "Count" }],
-            }],
-        },
-        name: times,
-        "evidence": evidence,
-    })
+fn line(names: &[&str], times: usize, evidence: &Value, now: Timestamp) -> Value {
+    let metric = |name: &&str| json!({ "Name": name, "Unit": "Count" });
+    let about = json!({
+        "Timestamp": now.as_millis(),
+        "CloudWatchMetrics": [{
+            "Namespace": NAMESPACE,
+            "Dimensions": [[]],
+            "Metrics": names.iter().map(metric).collect::<Vec<_>>(),
+        }],
+    });
+    let counts = names.iter().map(|name| (*name, times.into()));
+    let line = counts.chain([("_aws", about), ("evidence", evidence.clone())]);
+    line.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn write(line: &Value) {
@@ -92,7 +109,7 @@ fn write(line: &Value) {
 #[cfg(test)]
 mod tests {
     use session::model::{Device, Generation, SessionHandle, TenantId, UserId};
-    use session::service::RevocationCause;
+    use session::service::{RefreshOutcome, RevocationCause};
 
     use super::*;
 
@@ -115,6 +132,29 @@ mod tests {
         assert_eq!(line["evidence"]["generationDistance"], 2);
         assert_eq!(line["evidence"]["presentedBy"]["network"], "192.0.2.1");
         assert_eq!(line["evidence"]["lastUsedBy"]["agent"], "owner");
+    }
+
+    #[test]
+    fn every_twentieth_repeat_in_a_row_is_counted_as_unusual_with_who_asked() {
+        let refreshed = |repeats| SessionEvent::Refreshed {
+            handle: SessionHandle::from_bytes([1; SessionHandle::LEN]),
+            user_id: UserId::new("user-1"),
+            tenant_id: TenantId::public(),
+            outcome: RefreshOutcome::Served,
+            expires_at: Timestamp::from_millis(9),
+            device: Device::new(Some("thief"), Some("192.0.2.1")),
+            repeats,
+        };
+        for (repeats, is_unusual) in
+            [(0, false), (1, false), (19, false), (20, true), (21, false), (40, true)]
+        {
+            let line = counted(&refreshed(repeats), Timestamp::from_millis(5));
+            assert_eq!(line["Served"], 1);
+            assert_eq!(line["RepeatedOften"] == 1, is_unusual, "{repeats}");
+            assert_eq!(line["evidence"]["askedBy"]["network"] == "192.0.2.1", is_unusual);
+            let metrics = &line["_aws"]["CloudWatchMetrics"][0]["Metrics"];
+            assert_eq!(metrics[1]["Name"] == "RepeatedOften", is_unusual);
+        }
     }
 
     #[test]

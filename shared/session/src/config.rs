@@ -15,8 +15,6 @@ mod tests;
 mod transfer;
 mod website;
 
-use std::time::Duration;
-
 pub use self::api::{Api, Statuses};
 pub use self::cookies::{CookieConfig, CookiePlace, OlderDomain};
 pub use self::keys::KeyConfig;
@@ -49,8 +47,8 @@ pub struct SessionConfig {
     pub statuses: Statuses,
     /// How long sessions and their tokens live.
     pub lifetimes: Lifetimes,
-    /// `REFRESH_FLIGHT_SECONDS`, 0–60, default 30 (API Gateway ends a call at 29 to 30 s): F of the
-    /// refresh rule; 0 is strict single use.
+    /// `REFRESH_FLIGHT_SECONDS`, 0–60, default 30 (API Gateway ends a call at 29 to 30 s) or a twentieth
+    /// of an access token's life if that is less: F of the refresh rule; 0 is strict single use.
     pub refresh: RefreshPolicy,
     /// Which keys sign, and for how long.
     pub keys: KeyConfig,
@@ -85,18 +83,19 @@ impl SessionConfig {
 
     fn read(read: &mut Reader<'_>) -> Self {
         let api = Api::read(read);
+        let lifetimes = Lifetimes::read(read);
+        let flights = seconds((0, RefreshPolicy::MAX_FLIGHT.as_secs()));
         Self {
             app_id: read.or("APP_ID", "public".to_owned(), app_id),
             websites: Websites::read(read, &api.domain),
             cookies: CookieConfig::read(read, &api),
             transfer: Transfer::read(read),
             statuses: Statuses::read(read),
-            lifetimes: Lifetimes::read(read),
-            refresh: RefreshPolicy::new(read.or(
-                "REFRESH_FLIGHT_SECONDS",
-                Duration::from_secs(30),
-                seconds((0, RefreshPolicy::MAX_FLIGHT.as_secs())),
-            )),
+            refresh: read.optional("REFRESH_FLIGHT_SECONDS", flights).map_or_else(
+                || RefreshPolicy::for_life(lifetimes.access_token),
+                RefreshPolicy::new,
+            ),
+            lifetimes,
             keys: KeyConfig::read(read),
             api,
         }

@@ -11,7 +11,8 @@ use http::{Request, header};
 use rand::rand_core::{TryCryptoRng, TryRng};
 use serde_json::{Value, json};
 use session::model::{
-    Device, Generation, PayloadSize, RefreshState, Session, SessionHandle, Subject, Timestamp,
+    Device, Generation, Keeper, PayloadSize, RefreshState, Session, SessionHandle, Subject,
+    Timestamp,
 };
 use session::store::{DynamoDb, KeyRotator as _, SessionCreator as _};
 use session::token::access::AccessTokenInput;
@@ -34,7 +35,9 @@ pub fn session() -> Session {
         access_token_payload: serde_json::Map::new(),
         payload_size: PayloadSize::default(),
         session_data: serde_json::Map::new(),
+        keeper: Keeper::Browser,
         last_used_by: Device::default(),
+        repeats: None,
         revocation: None,
     }
 }

@@ -4,7 +4,7 @@
 //! The histories are small and many: a handful of requests that overlap in virtual time, each with its
 //! invocation and response on record, checked for linearizability against the simplest specification
 //! there is: a session is alive until one instant and gone ever after. For that, an exact check is one
-//! comparison, so none of the general testers (stateright's, for one) would make it clearer.
+//! comparison, which no general tester would make clearer.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -93,7 +93,7 @@ fn one_step_each_round(rounds: u32) -> anyhow::Result<Claim> {
                     let token = token.clone();
                     tokio::spawn(async move {
                         barrier.wait().await;
-                        // Not all in one millisecond, so that the window has to slide as well.
+                        // Not all in one millisecond, so that later answers are recorded as well.
                         let now = begin.plus(Duration::from_millis(number as u64 / 4));
                         refresh(&service, &token, now).await
                     })

@@ -2,9 +2,10 @@
 //!
 //! Every seed is one world: browsers whose tabs share their storage, server instances with a key
 //! cache, a clock and an SDK client each, and a network that loses, delays, reorders and repeats.
-//! The clients hold to the one thing that the rule assumes: an answer that arrives at all arrives
-//! within F of its request, and F includes how far the servers' clocks are apart. Whatever else may
-//! happen, no such client is refused and nothing of it is ever cleared.
+//! The clients hold to what the rule assumes: an answer that arrives at all arrives within F of its
+//! request, and F includes how far the servers' clocks are apart; where scripts store tokens, one page
+//! of a browser stands still and stores its answer at any time before the session rotates. Whatever
+//! else may happen, no such client is refused and nothing of it is ever cleared.
 //!
 //! Virtual time comes from tokio's paused clock on one thread, chance from the seed. The known
 //! frameworks for deterministic simulation (turmoil, madsim) replace sockets or the operating system;
@@ -28,7 +29,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use session::http::VerifyOptions;
 use session::model::keys::LEAD;
-use session::model::{self, NewSession, SessionHandle, Timestamp};
+use session::model::{self, Keeper, NewSession, SessionHandle, Timestamp};
 use session::service::{KeyCommand, KeyKind, RefreshOutcome};
 use session::store::{DynamoDb, KeysFound, PrivateKeyReader as _, SessionReader as _};
 use session::token::refresh::RefreshClaims;
@@ -251,6 +252,8 @@ struct Device {
     stored: RefCell<Stored>,
     /// The newest generation that the servers are done answering with.
     known: Cell<u32>,
+    /// Whether one of its pages has stood still: it may once in a day, and no world lives as long.
+    has_stood_still: Cell<bool>,
     leaving: Cell<Leaving>,
 }
 
@@ -479,6 +482,11 @@ impl World {
             sleep(self.up_to(limit.saturating_sub(self.elapsed() - sent))).await;
             return Answer::Nothing;
         }
+        if let Answer::Fresh(stored) = &answer
+            && self.stands_still(device)
+        {
+            return if self.goes_on(device, stored).await { answer } else { Answer::Nothing };
+        }
         let back = self.delay(limit);
         if self.elapsed() - sent + back > limit {
             // The gateway gives up.
@@ -487,6 +495,25 @@ impl World {
         }
         sleep(back).await;
         answer
+    }
+
+    /// Whether the page that was just answered stands still before its script stores the answer.
+    fn stands_still(&self, device: &Device) -> bool {
+        let may = !device.uses_cookies && !device.has_stood_still.get();
+        let stands_still = may && self.chance(0.01);
+        device.has_stood_still.set(device.has_stood_still.get() || stands_still);
+        stands_still
+    }
+
+    /// Waits far longer than a flight; whether the page goes on before the session rotates. If not, it
+    /// is closed.
+    async fn goes_on(&self, device: &Device, stored: &Stored) -> bool {
+        sleep(self.up_to(self.settings.refresh.window() * 3)).await;
+        let session = self.look.session(&device.handle).await.unwrap();
+        let held = self.claims(&stored.refresh).map(|claims| claims.generation);
+        let goes_on = session.is_some_and(|session| session.refresh.spent[0] < held);
+        self.count(if goes_on { "stored late" } else { "never stored" });
+        goes_on
     }
 
     /// What one server process does with a refresh; judges the answer whether or not it arrives.
@@ -523,7 +550,7 @@ impl World {
             Ok(RefreshOutcome::Coalesced) => "coalesced",
             Ok(RefreshOutcome::Served) => "served",
             Ok(RefreshOutcome::Recovered) => "recovered",
-            Ok(RefreshOutcome::Overtaken) => "overtaken",
+            Ok(RefreshOutcome::Reclaimed) => "reclaimed",
             Err(SessionError::Unavailable(_) | SessionError::Contended(_)) => "unavailable",
             Err(_) => "ended",
         };
@@ -696,7 +723,9 @@ impl World {
 
     async fn sign_in(&self, number: u64) -> Device {
         let (_, instance) = self.any_instance();
-        let new = NewSession::for_user(format!("user-{number}"));
+        let uses_cookies = self.chance(0.5);
+        let keeper = if uses_cookies { Keeper::Browser } else { Keeper::Script };
+        let new = NewSession { keeper, ..NewSession::for_user(format!("user-{number}")) };
         let now = self.now(instance.skew);
         let mut rng = StdRng::seed_from_u64(self.rng.borrow_mut().random());
         let created =
@@ -705,7 +734,7 @@ impl World {
         Device {
             number: number as usize,
             handle: tokens.handle,
-            uses_cookies: self.chance(0.5),
+            uses_cookies,
             skew_ms: self.rng.borrow_mut().random_range(-CLIENT_SKEW_MS..=CLIENT_SKEW_MS),
             stored: RefCell::new(Stored {
                 refresh: tokens.refresh.expose().to_owned(),
@@ -714,6 +743,7 @@ impl World {
                 stored_at: self.elapsed(),
             }),
             known: Cell::new(1),
+            has_stood_still: Cell::new(false),
             leaving: Cell::new(Leaving::No),
         }
     }

@@ -117,12 +117,12 @@ impl Lifetimes {
                 self.refresh_token.as_secs()
             ));
         }
-        // The refresh rule takes for granted that a browser does not refresh what it has just stored;
-        // the life of access tokens sees to it, jitter included (docs/rotation.md).
+        // Whoever asks within W = 2F of another is taken for another tab (docs/rotation.md): if that is
+        // longer than the time between two refreshes, jitter included, nobody is ever noticed.
         if self.access_token * 95 / 100 < refresh.flight() {
             read.problem(format!(
                 "ACCESS_TOKEN_TTL_SECONDS less 5 % must not be below REFRESH_FLIGHT_SECONDS ({}): \
-                 otherwise clients refresh again while a refresh may still be under way; lower the latter",
+                 otherwise a thief can always be taken for another tab; lower the latter, or leave it out",
                 refresh.flight().as_secs()
             ));
         }

@@ -292,8 +292,18 @@ fn an_older_cookie_domain_that_is_todays_is_refused() {
 
 #[test]
 fn access_tokens_that_end_within_a_flight_are_refused() {
-    refused(&[("ACCESS_TOKEN_TTL_SECONDS", "31")], "REFRESH_FLIGHT_SECONDS (30)");
-    assert!(config(&[("ACCESS_TOKEN_TTL_SECONDS", "32")]).is_ok());
+    let flight = ("REFRESH_FLIGHT_SECONDS", "30");
+    refused(&[("ACCESS_TOKEN_TTL_SECONDS", "31"), flight], "REFRESH_FLIGHT_SECONDS (30)");
+    assert!(config(&[("ACCESS_TOKEN_TTL_SECONDS", "32"), flight]).is_ok());
+}
+
+#[test]
+fn a_flight_follows_the_life_of_access_tokens_unless_it_is_set() {
+    let flight = |set: &[_]| config(set).unwrap().refresh.flight().as_secs();
+    assert_eq!(flight(&[]), 30);
+    assert_eq!(flight(&[("ASSURANCE_LEVEL", "aal3")]), 15);
+    assert_eq!(flight(&[("ACCESS_TOKEN_TTL_SECONDS", "60")]), 3);
+    assert_eq!(flight(&[("ACCESS_TOKEN_TTL_SECONDS", "60"), ("REFRESH_FLIGHT_SECONDS", "30")]), 30);
 }
 
 #[test]

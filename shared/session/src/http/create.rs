@@ -9,7 +9,7 @@ use super::names::ACCESS_COOKIE;
 use super::{TokenHeaders, TransferMethod};
 use crate::config::{AllowedMethod, AntiCsrf};
 use crate::error::SessionError;
-use crate::model::{Device, NewSession, Timestamp};
+use crate::model::{Device, Keeper, NewSession, Timestamp};
 use crate::service::Sessions;
 use crate::store::SignInStore;
 
@@ -47,6 +47,8 @@ pub async fn create<'s, S: SignInStore, B: Sync>(
                 .into(),
         ));
     }
+    let keeper = if is_cookie { Keeper::Browser } else { Keeper::Script };
+    let new = NewSession { keeper, ..new };
     let with_anti_csrf = is_cookie && website.anti_csrf == AntiCsrf::ViaToken;
     let tokens = sessions.create(new, device, with_anti_csrf, now, rng).await?;
 

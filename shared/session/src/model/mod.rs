@@ -12,8 +12,9 @@ pub use claims::{
 };
 pub use ids::{Generation, KeyId, SessionHandle, Subject, TenantId, UserId};
 pub use keys::{Demand, KeyLife, KeyState, RotationPolicy};
-pub use refresh::{Decision, RefreshPolicy, RefreshState, decide};
+pub use refresh::{Decision, Presented, RefreshPolicy, RefreshState, decide};
 pub use session::{
-    Device, NewSession, PayloadSize, Revocation, Session, SessionInformation, SessionsOf,
+    Device, Keeper, NewSession, PayloadSize, Repeats, Revocation, Session, SessionInformation,
+    SessionsOf,
 };
 pub use time::{Clock, Timestamp};

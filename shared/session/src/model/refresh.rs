@@ -1,51 +1,63 @@
 //! The refresh rule: what a presented refresh token buys.
 //!
-//! The aim is twofold. No honest client is ever refused because an answer was lost, two tabs raced
-//! or a request was repeated; and once two parties hold tokens of one session, the second party's
-//! first move outside the window proves it.
+//! No honest client is refused because answers were lost or late, tabs raced or a request was
+//! repeated; and once two parties present tokens of one session, further than W apart, one of them
+//! ends it soon. Let F be the longest flight of a refresh, from sending the request to storing its
+//! answer. One answer a day may be stored later than that, by a page that stood still. With W = 2F:
 //!
-//! Let F be the longest flight of a refresh, from sending the request to receiving its answer. Then:
-//!
-//! | Presented token | When | Outcome |
+//! | Presented token | current minted at most W ago | later |
 //! |---|---|---|
-//! | current | rotated more than W ago, or never | [`Decision::Rotate`] |
-//! | current | rotated at most W ago | [`Decision::Coalesce`]: the same token |
-//! | parent | served at most W ago, rotated at most [`SERVE_CAP`] ago | [`Decision::Serve`]: the current token, and the window slides |
-//! | parent | later | [`Decision::Recover`]: a new generation; the successor nobody used is burnt |
-//! | grandparent | rotated at most G ago | [`Decision::Overtaken`]: the current token |
-//! | anything else | any time | [`Decision::Reuse`]: the session ends |
+//! | current | [`Decision::Coalesce`]: the same token | [`Decision::Rotate`] |
+//! | parent, twin | [`Decision::Serve`]: the current token | [`Decision::Recover`]: a new generation |
+//! | the two before current, not displaced | serve | [`Decision::Reclaim`]: a new generation; all others are displaced |
+//! | else remembered, not displaced | serve, if that mint moved the parent; if not, reclaim | reclaim |
+//! | remembered, displaced | serve, if that mint moved the parent; if not, reuse | [`Decision::Reuse`]: the session ends |
+//! | anything else | reuse | reuse |
 //!
-//! with W = 2F and G = F. Smaller bounds have schedules that refuse an honest client: a window of F,
-//! or one that does not slide, is straddled by two tabs. A burnt generation lies between `parent`
-//! and `current`; if its answer was lost nobody holds it, so if it ever appears, two parties do.
+//! *Parent* is the token that was exchanged for a new generation last. *Remembered* is what was minted
+//! since the third last rotation. A mint *straddles* if the token it replaces was handed out at most W
+//! before: both may be under way, so the replaced one is a *twin*, as are those before it in up to
+//! [`CHAIN`] such mints in a row. A reclaim is for an answer that was stored late: where that does not
+//! explain the token ([`Presented::may_be_late`]), and within [`RECLAIM_REST`] of another, it is reuse.
 
 use std::time::Duration;
 
 use super::ids::Generation;
 use super::time::Timestamp;
 
-/// How long after a rotation its parent may be served at most, however often the window slides.
-///
-/// Without it a thief who polls would keep the window open for ever. With it, refusing an honest
-/// client takes nine lost answers in a row and then a race, with the default F of 30 s.
-pub const SERVE_CAP: Duration = Duration::from_mins(10);
+/// How many straddling mints in a row leave twins. Each takes a lost answer and two requests, one
+/// just before and one just after the end of a window; a thief who polls does the same.
+pub const CHAIN: u8 = 3;
 
-/// The bounds of the refresh rule, all derived from one setting.
+/// How many generations before the current one a request may name that was sent before the last mint.
+const PREDECESSORS: u8 = 2;
+
+/// How long after a reclaim there is no other. An honest client needs one for every answer that was
+/// stored late; a thief and a victim who take turns need one for every turn.
+pub const RECLAIM_REST: Duration = Duration::from_hours(24);
+
+/// The bound of the refresh rule, derived from one setting.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RefreshPolicy {
     flight: Duration,
 }
 
 impl RefreshPolicy {
-    /// Longest flight that can be configured: twice what API Gateway allows a call, and W still fits
-    /// into [`SERVE_CAP`] five times.
+    /// Longest flight that can be configured: twice what API Gateway allows a call.
     pub const MAX_FLIGHT: Duration = Duration::from_mins(1);
 
-    /// `flight` is F, the longest time from sending a refresh to receiving its answer; values above
+    /// `flight` is F, the longest time from sending a refresh to storing its answer; values above
     /// [`Self::MAX_FLIGHT`] are reduced to it. Zero means strict single use.
     #[must_use]
     pub fn new(flight: Duration) -> Self {
         Self { flight: flight.min(Self::MAX_FLIGHT) }
+    }
+
+    /// What suits access tokens of this life: F = 30 s, the longest call through API Gateway, but W is
+    /// at most a tenth of the life, or thieves are within W of most refreshes by chance.
+    #[must_use]
+    pub fn for_life(access_token_life: Duration) -> Self {
+        Self::new(Duration::from_secs(30).min(access_token_life / 20))
     }
 
     /// F.
@@ -54,16 +66,10 @@ impl RefreshPolicy {
         self.flight
     }
 
-    /// W = 2F: how long a superseded token gets the same successor.
+    /// W = 2F.
     #[must_use]
     pub fn window(self) -> Duration {
         self.flight.saturating_mul(2)
-    }
-
-    /// G = F: how long a request may have been overtaken by two rotations.
-    #[must_use]
-    pub const fn overtaken_window(self) -> Duration {
-        self.flight
     }
 
     /// Whether every superseded token is reuse.
@@ -72,7 +78,7 @@ impl RefreshPolicy {
         self.flight.is_zero()
     }
 
-    /// The latest rotation instant at which the current token may rotate again at `now`.
+    /// The current token rotates at `now` if it was minted before this instant.
     ///
     /// The store states this bound as a condition of its write; [`decide`] uses the same function.
     #[must_use]
@@ -88,17 +94,24 @@ impl RefreshPolicy {
 /// What the refresh rule needs to know of a session.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct RefreshState {
-    /// The one live generation.
+    /// The one live generation, and the newest.
     pub current: Generation,
-    /// The generation that was exchanged for `current`; none before the first rotation.
+    /// The token that was exchanged for a new generation last; none before the first refresh.
     pub parent: Option<Generation>,
-    /// The generation that was exchanged for `parent`.
-    pub grandparent: Option<Generation>,
-    /// When `current` came to be by rotation; none before the first, so a first refresh always
-    /// rotates.
-    pub rotated_at: Option<Timestamp>,
-    /// When the parent was last answered; where the sliding window starts.
-    pub served_at: Option<Timestamp>,
+    /// What the last three rotations spent, newest first; what is older than all is forgotten.
+    pub spent: [Option<Generation>; 3],
+    /// A reclaim displaced every generation up to this one.
+    pub displaced: Option<Generation>,
+    /// Straddling mints in a row up to `current`: 0 to [`CHAIN`], or one more for any longer row.
+    pub chain: u8,
+    /// Whether the mint of `current` moved the parent.
+    pub moved: bool,
+    /// When `current` was minted; none before the first refresh, so that one always rotates.
+    pub minted_at: Option<Timestamp>,
+    /// When `current` was handed out last.
+    pub answered_at: Option<Timestamp>,
+    /// When there was a reclaim last.
+    pub reclaimed_at: Option<Timestamp>,
     /// Idle end: the session is over at this instant unless refreshed before.
     pub expires_at: Timestamp,
     /// Absolute end, which no refresh moves.
@@ -114,9 +127,13 @@ impl RefreshState {
         Self {
             current: Generation::FIRST,
             parent: None,
-            grandparent: None,
-            rotated_at: None,
-            served_at: None,
+            spent: [None; 3],
+            displaced: None,
+            chain: 0,
+            moved: false,
+            minted_at: None,
+            answered_at: None,
+            reclaimed_at: None,
             expires_at,
             absolute_end,
             revoked_at: None,
@@ -129,22 +146,64 @@ impl RefreshState {
         self.absolute_end.map_or(self.expires_at, |end| end.min(self.expires_at))
     }
 
-    /// The state after spending `current` at `now`.
+    fn is_remembered(&self, token: Generation) -> bool {
+        let [.., oldest] = self.spent;
+        token < self.current && Some(token) >= oldest
+    }
+
+    /// Whether this token and the current one were under way together.
+    fn is_twin(&self, token: Generation) -> bool {
+        self.chain <= CHAIN && self.is_within(self.chain, token)
+    }
+
+    /// Whether this token is at most so many generations older than the current one.
+    fn is_within(&self, generations: u8, token: Generation) -> bool {
+        token.number().saturating_add(generations.into()) >= self.current.number()
+    }
+
+    /// The state after handing out the current token again.
+    fn answered(self, now: Timestamp) -> Self {
+        Self { answered_at: self.answered_at.max(Some(now)), ..self }
+    }
+
+    /// The state after spending the current token.
     fn rotated(self, now: Timestamp) -> Self {
+        let [last, second, _] = self.spent;
         Self {
             current: self.current.next(),
             parent: Some(self.current),
-            grandparent: self.parent,
-            rotated_at: Some(now),
-            served_at: Some(now),
+            spent: [Some(self.current), last, second],
+            chain: 0,
+            moved: true,
+            minted_at: Some(now),
+            answered_at: Some(now),
             ..self
         }
     }
 
-    /// The state after a late parent: one generation further, the unused successor left behind.
-    fn recovered(self, now: Timestamp) -> Self {
-        Self { current: self.current.next(), rotated_at: Some(now), served_at: Some(now), ..self }
+    /// The state after a token that is not current bought another generation.
+    fn minted(self, presented: Generation, now: Timestamp, policy: RefreshPolicy) -> Self {
+        let straddles = self.answered_at.is_some_and(|at| now <= at.plus(policy.window()));
+        Self {
+            current: self.current.next(),
+            parent: Some(presented),
+            chain: if straddles { CHAIN.min(self.chain) + 1 } else { 0 },
+            moved: Some(presented) != self.parent,
+            minted_at: Some(now),
+            answered_at: Some(now),
+            ..self
+        }
     }
+}
+
+/// An authentic refresh token, as it came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Presented {
+    /// Which one it is.
+    pub generation: Generation,
+    /// Whether its answer may have been stored late: a script stored it, not the browser by itself,
+    /// and the script is that of the session's own browser as far as can be seen.
+    pub may_be_late: bool,
 }
 
 /// What a presented refresh token buys. Acting on it is the service's job.
@@ -152,14 +211,14 @@ impl RefreshState {
 pub enum Decision {
     /// Spend the token for the next generation.
     Rotate(RefreshState),
-    /// The token is the current one and fresh: answer it again, write nothing.
-    Coalesce,
-    /// The token was just superseded: answer the current one and slide the window.
+    /// The token is the current one and fresh: answer it again.
+    Coalesce(RefreshState),
+    /// The token was just superseded: answer the current one.
     Serve(RefreshState),
-    /// The answer that carried the successor never arrived: replace and burn the successor.
+    /// The answer that carried the successor never arrived: replace the successor.
     Recover(RefreshState),
-    /// The request was overtaken by two rotations: answer the current token, write nothing.
-    Overtaken,
+    /// An answer was stored late, over a newer one: go on from there, and displace all others.
+    Reclaim(RefreshState),
     /// Two parties hold tokens of this session: end it.
     Reuse,
     /// The session ended by itself.
@@ -175,50 +234,49 @@ pub enum Decision {
 /// service's job, because only it knows the setting.
 ///
 /// Source: RFC 9700 §4.14.2 (replay of an invalidated refresh token is detected and the active one
-/// revoked), with one documented deviation: within W the token is not replaced.
+/// revoked), with two documented deviations: a token that was just superseded is not yet invalid, and
+/// one late answer a day is no replay.
 #[must_use]
 pub fn decide(
     state: &RefreshState,
-    presented: Generation,
+    presented: Presented,
     now: Timestamp,
     policy: RefreshPolicy,
 ) -> Decision {
+    let Presented { generation: token, may_be_late } = presented;
     if state.revoked_at.is_some() {
         return Decision::Revoked;
     }
     if state.ends_at() <= now {
         return Decision::Expired;
     }
-    if presented == state.current {
-        return match state.rotated_at {
-            Some(rotated_at) if rotated_at >= policy.rotation_cutoff(now) => Decision::Coalesce,
-            Some(_) | None => Decision::Rotate(state.rotated(now)),
+    let is_fresh = state.minted_at.is_some_and(|at| at >= policy.rotation_cutoff(now));
+    if token == state.current {
+        return if is_fresh {
+            Decision::Coalesce(state.answered(now))
+        } else {
+            Decision::Rotate(state.rotated(now))
         };
     }
-    if policy.is_single_use() {
+    if policy.is_single_use() || !state.is_remembered(token) {
         return Decision::Reuse;
     }
-    if Some(presented) == state.parent {
-        return if is_window_open(state, now, policy) {
-            Decision::Serve(RefreshState { served_at: state.served_at.max(Some(now)), ..*state })
-        } else {
-            Decision::Recover(state.recovered(now))
-        };
+    let is_free = Some(token) == state.parent || state.is_twin(token);
+    let is_displaced = !is_free && Some(token) <= state.displaced;
+    let is_near = !is_displaced && state.is_within(PREDECESSORS, token);
+    if is_fresh && (is_free || is_near || state.moved) {
+        return Decision::Serve(state.answered(now));
     }
-    if Some(presented) == state.grandparent
-        && state.rotated_at.is_some_and(|at| now <= at.plus(policy.overtaken_window()))
-    {
-        return Decision::Overtaken;
+    let minted = state.minted(token, now, policy);
+    if is_free {
+        return Decision::Recover(minted);
+    }
+    let may_reclaim = state.reclaimed_at.is_none_or(|at| at.plus(RECLAIM_REST) < now);
+    if may_be_late && may_reclaim && !is_displaced {
+        let displaced = Some(state.current);
+        return Decision::Reclaim(RefreshState { displaced, reclaimed_at: Some(now), ..minted });
     }
     Decision::Reuse
-}
-
-/// Whether the parent still gets the same successor.
-fn is_window_open(state: &RefreshState, now: Timestamp, policy: RefreshPolicy) -> bool {
-    let (Some(rotated_at), Some(served_at)) = (state.rotated_at, state.served_at) else {
-        return false;
-    };
-    now <= served_at.plus(policy.window()).min(rotated_at.plus(SERVE_CAP))
 }
 
 #[cfg(test)]
@@ -227,6 +285,7 @@ mod tests {
 
     const F: Duration = Duration::from_secs(30);
     const W_MS: u64 = 60_000;
+    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
     const T0: u64 = 1_700_000_000_000;
 
     fn policy() -> RefreshPolicy {
@@ -241,121 +300,198 @@ mod tests {
         Generation::new(number).unwrap()
     }
 
-    fn fresh() -> RefreshState {
-        RefreshState::new(at(100_000_000), None)
+    /// A token that came by header from the session's own browser.
+    fn late(number: u32) -> Presented {
+        Presented { generation: generation(number), may_be_late: true }
     }
 
-    fn rotate(state: RefreshState, now: Timestamp) -> RefreshState {
-        let Decision::Rotate(next) = decide(&state, state.current, now, policy()) else {
-            panic!("not rotated");
-        };
-        next
+    /// A token that came by cookie.
+    fn prompt(number: u32) -> Presented {
+        Presented { generation: generation(number), may_be_late: false }
+    }
+
+    fn new() -> RefreshState {
+        RefreshState::new(at(100 * DAY_MS), None)
+    }
+
+    fn by(state: &RefreshState, presented: Presented, millis: u64) -> Decision {
+        decide(state, presented, at(millis), policy())
+    }
+
+    /// What follows, and the decision's name.
+    fn then(state: &RefreshState, presented: u32, millis: u64) -> (&'static str, RefreshState) {
+        match by(state, late(presented), millis) {
+            Decision::Rotate(next) => ("rotate", next),
+            Decision::Coalesce(next) => ("coalesce", next),
+            Decision::Serve(next) => ("serve", next),
+            Decision::Recover(next) => ("recover", next),
+            Decision::Reclaim(next) => ("reclaim", next),
+            Decision::Reuse => ("reuse", *state),
+            Decision::Expired | Decision::Revoked => panic!("over"),
+        }
+    }
+
+    /// The state after presenting these tokens at these milliseconds, with what each must buy.
+    fn after(steps: &[(u32, u64, &str)]) -> RefreshState {
+        steps.iter().fold(new(), |state, &(presented, millis, expected)| {
+            let (decision, next) = then(&state, presented, millis);
+            assert_eq!(decision, expected, "{presented} at {millis} ms in {state:?}");
+            next
+        })
     }
 
     #[test]
     fn a_first_refresh_rotates_even_in_the_millisecond_of_creation() {
-        let next = rotate(fresh(), at(0));
-        assert_eq!(next.current, generation(2));
-        assert_eq!(next.parent, Some(Generation::FIRST));
-        assert_eq!(next.grandparent, None);
+        let state = after(&[(1, 0, "rotate")]);
+        assert_eq!(state.current, generation(2));
+        assert_eq!(state.parent, Some(generation(1)));
+        assert_eq!(state.spent, [Some(generation(1)), None, None]);
     }
 
     #[test]
     fn the_current_token_is_coalesced_up_to_w_and_rotates_one_millisecond_later() {
-        let state = rotate(fresh(), at(0));
-        let current = state.current;
-        assert_eq!(decide(&state, current, at(W_MS), policy()), Decision::Coalesce);
-        assert!(matches!(decide(&state, current, at(W_MS + 1), policy()), Decision::Rotate(_)));
+        let state = after(&[(1, 0, "rotate"), (2, W_MS, "coalesce")]);
+        assert_eq!(then(&state, 2, W_MS + 1).0, "rotate");
     }
 
     #[test]
-    fn the_parent_gets_the_same_successor_and_the_window_slides() {
-        let state = rotate(fresh(), at(0));
-        let parent = Generation::FIRST;
-        let Decision::Serve(served) = decide(&state, parent, at(W_MS), policy()) else {
-            panic!("window closed early");
-        };
-        assert_eq!(served.current, state.current);
-        assert!(matches!(decide(&served, parent, at(2 * W_MS), policy()), Decision::Serve(_)));
-        assert!(matches!(
-            decide(&served, parent, at(2 * W_MS + 1), policy()),
-            Decision::Recover(_)
-        ));
+    fn a_parent_is_served_up_to_w_after_the_mint_and_the_window_does_not_slide() {
+        let state = after(&[(1, 0, "rotate"), (1, W_MS, "serve")]);
+        assert_eq!(state.current, generation(2));
+        assert_eq!(then(&state, 1, W_MS + 1).0, "recover");
     }
 
     #[test]
-    fn sliding_stops_at_the_cap() {
-        let mut state = rotate(fresh(), at(0));
-        let cap = 600_000;
-        for now in (W_MS..=cap).step_by(30_000) {
-            let Decision::Serve(next) = decide(&state, Generation::FIRST, at(now), policy()) else {
-                panic!("closed after {now} ms");
-            };
-            state = next;
+    fn whoever_hands_out_the_current_token_records_when_and_never_backwards() {
+        for presented in [1, 2] {
+            let (_, state) = then(&after(&[(1, 0, "rotate")]), presented, 10);
+            assert_eq!(state.answered_at, Some(at(10)));
+            let (_, state) = then(&state, presented, 5);
+            assert_eq!(state.answered_at, Some(at(10)));
         }
-        let late = decide(&state, Generation::FIRST, at(cap + 1), policy());
-        assert!(matches!(late, Decision::Recover(_)));
     }
 
     #[test]
-    fn a_late_parent_is_recovered_and_its_unused_successor_is_burnt() {
-        let state = rotate(fresh(), at(0));
-        let burnt = state.current;
-        let Decision::Recover(recovered) =
-            decide(&state, Generation::FIRST, at(W_MS + 1), policy())
-        else {
-            panic!("not recovered");
-        };
-        assert_eq!(recovered.current, generation(3));
-        assert_eq!(recovered.parent, Some(Generation::FIRST));
-        assert_eq!(decide(&recovered, burnt, at(W_MS + 2), policy()), Decision::Reuse);
+    fn what_was_under_way_together_is_a_twin_for_three_mints_in_a_row() {
+        let mut state = after(&[(1, 0, "rotate")]);
+        for mint in 1..=3 {
+            let now = u64::from(mint) * (W_MS + 1);
+            state = then(&state, 1, now - 1).1;
+            state = then(&state, 1, now).1;
+            assert_eq!(state.chain, mint);
+            for twin in 2..=1 + u32::from(mint) {
+                assert_eq!(then(&state, twin, now + W_MS + 1).0, "recover", "{twin}, {mint} mints");
+            }
+        }
+        let now = 4 * (W_MS + 1);
+        state = then(&state, 1, now - 1).1;
+        state = then(&state, 1, now).1;
+        assert_eq!(then(&state, 5, now + W_MS + 1).0, "reclaim");
     }
 
     #[test]
-    fn an_overtaken_grandparent_gets_the_current_token_up_to_g() {
-        let state = rotate(rotate(fresh(), at(0)), at(W_MS + 1));
-        let now = W_MS + 1 + 30_000;
-        assert_eq!(decide(&state, Generation::FIRST, at(now), policy()), Decision::Overtaken);
-        assert_eq!(decide(&state, Generation::FIRST, at(now + 1), policy()), Decision::Reuse);
+    fn a_successor_that_was_handed_out_long_before_is_no_twin() {
+        let state = after(&[(1, 0, "rotate"), (1, W_MS + 1, "recover")]);
+        assert_eq!(state.chain, 0);
+        assert_eq!(by(&state, prompt(2), 2 * W_MS + 2), Decision::Reuse);
+    }
+
+    #[test]
+    fn an_answer_that_was_stored_late_is_forgiven_and_displaces_all_others() {
+        let state = after(&[(1, 0, "rotate"), (1, W_MS + 1, "recover"), (2, 3 * W_MS, "reclaim")]);
+        assert_eq!(state.current, generation(4));
+        assert_eq!(state.parent, Some(generation(2)));
+        assert_eq!(then(&state, 3, 5 * W_MS).0, "reuse");
+    }
+
+    #[test]
+    fn a_token_that_the_browser_stored_by_itself_cannot_be_late() {
+        let state = after(&[(1, 0, "rotate"), (1, W_MS + 1, "recover")]);
+        assert_eq!(by(&state, prompt(2), 3 * W_MS), Decision::Reuse);
+        assert_eq!(then(&state, 2, 3 * W_MS).0, "reclaim");
+    }
+
+    #[test]
+    fn a_second_reclaim_takes_a_day() {
+        let state = after(&[
+            (1, 0, "rotate"),
+            (1, W_MS + 1, "recover"),
+            (2, 3 * W_MS, "reclaim"),
+            (2, 5 * W_MS, "recover"),
+            (2, 7 * W_MS, "recover"),
+        ]);
+        assert_eq!(then(&state, 5, 3 * W_MS + DAY_MS).0, "reuse");
+        assert_eq!(then(&state, 5, 3 * W_MS + DAY_MS + 1).0, "reclaim");
+    }
+
+    #[test]
+    fn the_two_before_current_are_served_within_w_of_any_mint() {
+        let state = after(&[(1, 0, "rotate"), (1, 2 * W_MS, "recover"), (1, 4 * W_MS, "recover")]);
+        for (presented, expected) in [(3, "serve"), (2, "serve")] {
+            assert_eq!(then(&state, presented, 4 * W_MS + 1).0, expected);
+        }
+    }
+
+    #[test]
+    fn an_older_one_is_served_within_w_of_a_mint_that_moved_the_parent() {
+        let recovered = [(1, 0, "rotate"), (1, 2 * W_MS, "recover"), (1, 4 * W_MS, "recover")];
+        let rotated = after(&[&recovered[..], &[(4, 6 * W_MS, "rotate")]].concat());
+        assert_eq!(then(&rotated, 2, 7 * W_MS).0, "serve");
+        let stayed = after(&[&recovered[..], &[(1, 6 * W_MS, "recover")]].concat());
+        assert_eq!(then(&stayed, 2, 7 * W_MS).0, "reclaim");
+        assert_eq!(by(&stayed, prompt(2), 7 * W_MS), Decision::Reuse);
+    }
+
+    #[test]
+    fn what_is_older_than_three_rotations_is_forgotten() {
+        let rotation = |number: u32| (number, 2 * W_MS * u64::from(number), "rotate");
+        let state = after(&(1..=4).map(rotation).collect::<Vec<_>>());
+        assert_eq!(then(&state, 2, 8 * W_MS).0, "serve");
+        assert_eq!(then(&state, 2, 10 * W_MS).0, "reclaim");
+        assert_eq!(then(&state, 1, 8 * W_MS).0, "reuse");
     }
 
     #[test]
     fn a_generation_that_was_never_minted_is_reuse() {
-        assert_eq!(decide(&fresh(), generation(7), at(0), policy()), Decision::Reuse);
+        assert_eq!(by(&new(), late(7), 0), Decision::Reuse);
     }
 
     #[test]
     fn without_a_flight_every_superseded_token_is_reuse_and_nothing_is_coalesced() {
         let single_use = RefreshPolicy::new(Duration::ZERO);
-        let Decision::Rotate(state) = decide(&fresh(), Generation::FIRST, at(0), single_use) else {
+        let Decision::Rotate(state) = decide(&new(), late(1), at(0), single_use) else {
             panic!("not rotated");
         };
-        let again = decide(&state, state.current, at(0), single_use);
-        assert!(matches!(again, Decision::Rotate(_)));
-        assert_eq!(decide(&state, Generation::FIRST, at(0), single_use), Decision::Reuse);
+        assert!(matches!(decide(&state, late(2), at(0), single_use), Decision::Rotate(_)));
+        assert_eq!(decide(&state, late(1), at(0), single_use), Decision::Reuse);
     }
 
     #[test]
     fn a_session_is_alive_one_millisecond_before_its_end_and_over_at_it() {
         let state = RefreshState::new(at(1000), None);
-        assert!(matches!(
-            decide(&state, Generation::FIRST, at(999), policy()),
-            Decision::Rotate(_)
-        ));
-        assert_eq!(decide(&state, Generation::FIRST, at(1000), policy()), Decision::Expired);
+        assert!(matches!(by(&state, late(1), 999), Decision::Rotate(_)));
+        assert_eq!(by(&state, late(1), 1000), Decision::Expired);
     }
 
     #[test]
     fn the_absolute_end_counts_even_when_the_idle_end_is_later() {
         let state = RefreshState::new(at(5000), Some(at(1000)));
-        assert_eq!(decide(&state, Generation::FIRST, at(1000), policy()), Decision::Expired);
+        assert_eq!(by(&state, late(1), 1000), Decision::Expired);
     }
 
     #[test]
     fn nothing_is_bought_from_a_tombstone() {
-        let state = RefreshState { revoked_at: Some(at(0)), ..rotate(fresh(), at(0)) };
+        let state = RefreshState { revoked_at: Some(at(0)), ..after(&[(1, 0, "rotate")]) };
         for presented in 1..=3 {
-            assert_eq!(decide(&state, generation(presented), at(1), policy()), Decision::Revoked);
+            assert_eq!(by(&state, late(presented), 1), Decision::Revoked);
+        }
+    }
+
+    #[test]
+    fn the_default_flight_is_30_s_or_a_twentieth_of_an_access_tokens_life() {
+        for (life, flight) in [(3600, 30), (600, 30), (300, 15), (60, 3)] {
+            let policy = RefreshPolicy::for_life(Duration::from_secs(life));
+            assert_eq!(policy.flight(), Duration::from_secs(flight));
         }
     }
 }

@@ -25,8 +25,12 @@ pub struct Session {
     pub payload_size: PayloadSize,
     /// Data the application keeps with the session; never leaves the server.
     pub session_data: Map<String, Value>,
-    /// Who refreshed last.
+    /// Who keeps its tokens, from sign-in on.
+    pub keeper: Keeper,
+    /// Who got its newest generation, by sign-in or refresh.
     pub last_used_by: Device,
+    /// How often that was handed out again; none before the first time.
+    pub repeats: Option<Repeats>,
     /// Why it was ended; set exactly when `refresh.revoked_at` is.
     pub revocation: Option<Revocation>,
 }
@@ -38,10 +42,27 @@ impl Session {
         self.refresh.revoked_at.is_none() && self.refresh.ends_at() > now
     }
 
-    /// When its tokens were renewed last: at the last rotation, else at creation.
+    /// When its tokens were renewed last: with the newest generation, else at creation.
     #[must_use]
     pub fn last_refreshed_at(&self) -> Timestamp {
-        self.refresh.rotated_at.unwrap_or(self.created_at)
+        self.refresh.minted_at.unwrap_or(self.created_at)
+    }
+
+    /// The session after its newest generation was handed out again, to `device`.
+    #[must_use]
+    pub fn repeated(self, refresh: RefreshState, device: &Device) -> Self {
+        let generation = refresh.current.number();
+        let before =
+            self.repeats.filter(|before| before.generation.saturating_add(1) >= generation);
+        let (times, elsewhere) =
+            before.map_or((0, None), |before| (before.times, before.elsewhere));
+        let is_elsewhere = *device != self.last_used_by;
+        let repeats = Repeats {
+            times: times.saturating_add(1),
+            generation,
+            elsewhere: if is_elsewhere { Some(device.clone()) } else { elsewhere },
+        };
+        Self { refresh, repeats: Some(repeats), ..self }
     }
 }
 
@@ -155,6 +176,8 @@ pub struct NewSession {
     pub access_token_payload: Map<String, Value>,
     /// Data to keep with the session.
     pub session_data: Map<String, Value>,
+    /// Who will keep its tokens. Where a request signs in, its method decides.
+    pub keeper: Keeper,
     /// How and when the user proved who they are, for routes that ask
     /// ([`claims::ClaimValidator::authenticated`]).
     pub authentication: Option<Authentication>,
@@ -168,9 +191,21 @@ impl NewSession {
             subject: Subject::user(user_id),
             access_token_payload: Map::new(),
             session_data: Map::new(),
+            keeper: Keeper::Browser,
             authentication: None,
         }
     }
+}
+
+/// Who keeps a client's tokens. That is settled at sign-in: whoever steals a cookie can send it as a
+/// header.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keeper {
+    /// The browser, which stores what an answer brings when it arrives, whatever its pages do.
+    Browser,
+    /// A script, which may stand still for any time before it stores what arrived.
+    Script,
 }
 
 /// Where a request came from, as far as the gateway tells; each at most 192 bytes.
@@ -200,6 +235,28 @@ impl Device {
         };
         Self { agent: agent.map(cut), network: network.map(cut) }
     }
+}
+
+/// Refreshes in a row that were answered with a token that somebody had got already.
+///
+/// A second tab or a lost answer causes one now and then. A thief who asks within the window of each of
+/// its victim's refreshes, which the refresh rule cannot tell from a second tab, causes one in every
+/// generation.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Repeats {
+    /// How many there were since the last generation that was handed out once only.
+    pub times: u32,
+    /// The number of the generation that was handed out last.
+    pub generation: u32,
+    /// Who asked for one of them last, other than the session's `last_used_by`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<Device>,
+}
+
+impl Repeats {
+    /// So many in a row are unusual. Published front ends refresh up to ten times in a row for an API
+    /// that keeps answering 401.
+    pub const MANY: u32 = 20;
 }
 
 /// Why a session was ended and kept as a tombstone, with the evidence.

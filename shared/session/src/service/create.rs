@@ -70,7 +70,9 @@ impl<S: SignInStore> Sessions<S> {
             access_token_payload: limits::claims(payload)?,
             payload_size: PayloadSize::default(),
             session_data: limits::session_data(new.session_data)?,
+            keeper: new.keeper,
             last_used_by: device,
+            repeats: None,
             revocation: None,
         };
         let bytes = longest_front_json(&session);

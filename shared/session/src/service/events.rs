@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{BoxError, RefreshOutcome, Sessions};
 use crate::error::Reuse;
-use crate::model::{SessionHandle, TenantId, Timestamp, UserId};
+use crate::model::{Device, SessionHandle, TenantId, Timestamp, UserId};
 
 /// How long the answer to a client waits for one listener.
 const LISTENER_LIMIT: Duration = Duration::from_secs(1);
@@ -38,6 +38,11 @@ pub enum SessionEvent {
         outcome: RefreshOutcome,
         /// When the session ends unless refreshed again.
         expires_at: Timestamp,
+        /// Where the request came from.
+        device: Device,
+        /// How often in a row the session's refreshes were answered with a generation that had been
+        /// handed out before, this one included; 0 if this one made a generation.
+        repeats: u32,
     },
     /// Sessions were ended on demand.
     Revoked {

@@ -2,15 +2,18 @@
 
 use super::{IssuedTokens, SessionEvent, Sessions};
 use crate::error::{Ended, Reuse, SessionError, Unproved};
-use crate::model::{Decision, Device, RefreshState, Revocation, Session, Timestamp, decide};
-use crate::store::{PrivateKeyReader, Rotation, SessionRefresher, Transition, Written};
-use crate::token::UnverifiedRefreshToken;
-use crate::token::refresh::{RefreshClaims, is_equal};
+use crate::model::{
+    Decision, Device, Generation, Keeper, Presented, RefreshPolicy, RefreshState, Revocation,
+    Session, SessionHandle, Timestamp, decide,
+};
+use crate::store::{PrivateKeyReader, Rotation, SessionRefresher, Written};
+use crate::token::refresh::RefreshClaims;
+use crate::token::{MasterKeys, UnverifiedRefreshToken};
 
-/// How often a decision may be overtaken by other refreshes of the session before the request is
-/// asked to come again. Every round somebody else's write succeeded, and a refresh that lost twice
-/// finds its token within the window, where nothing needs to be written.
-const MAX_ROUNDS: usize = 4;
+/// How often a refresh writes before it is asked to come again. Whenever a write is refused somebody
+/// else's write succeeded, and a refresh that lost twice finds its token within the window, where
+/// nothing needs to be written.
+const MAX_WRITES: usize = 5;
 
 /// What proves that a refresh by cookie was meant (contract §4.3).
 #[derive(Clone, Copy, Debug)]
@@ -37,12 +40,12 @@ pub enum RefreshOutcome {
     Rotated,
     /// The current token was fresh and is sent again.
     Coalesced,
-    /// The parent got the same successor.
+    /// A token that was just superseded got the current one.
     Served,
-    /// A late parent got a new generation; its unused successor is burnt.
+    /// The answer with the current token was lost; there is a new generation in its place.
     Recovered,
-    /// A grandparent that was overtaken got the current token.
-    Overtaken,
+    /// An answer was stored late, over a newer one; there is a new generation, for this client alone.
+    Reclaimed,
 }
 
 impl RefreshOutcome {
@@ -54,8 +57,14 @@ impl RefreshOutcome {
             Self::Coalesced => "Coalesced",
             Self::Served => "Served",
             Self::Recovered => "Recovered",
-            Self::Overtaken => "Overtaken",
+            Self::Reclaimed => "Reclaimed",
         }
+    }
+
+    /// Whether the client got a generation that somebody had got before.
+    #[must_use]
+    pub const fn is_repeat(self) -> bool {
+        matches!(self, Self::Coalesced | Self::Served)
     }
 }
 
@@ -78,24 +87,36 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
         now: Timestamp,
     ) -> Result<Refreshed, SessionError> {
         let keys = self.minting_keys(&[presented.unverified_master_key_id()], now).await?;
-        let claims = presented
-            .verify(&keys.master(now)?)
-            .ok_or(SessionError::Unproved(Unproved::NotAuthentic))?;
-        let with_anti_csrf = check_anti_csrf(&claims, anti_csrf)?;
+        let master = keys.master(now)?;
+        let claims =
+            presented.verify(&master).ok_or(SessionError::Unproved(Unproved::NotAuthentic))?;
+        let with_anti_csrf = check_anti_csrf(&master, &claims, anti_csrf)?;
 
-        let spent = self.spend(&claims, device, now).await;
+        let asked = Asked {
+            generation: claims.generation,
+            device,
+            now,
+            policy: self.config.refresh,
+            expires_at: now.plus(self.config.lifetimes.refresh_token),
+        };
+        let spent = self.spend(&claims, &asked).await;
         if let Err(SessionError::Reuse(reuse)) = &spent {
             self.tell(|| SessionEvent::ReuseDetected(reuse.clone())).await;
         }
         let (session, outcome) = spent?;
         let current = session.refresh.current;
         let tokens = self.issue(&keys, &session, current, with_anti_csrf, now)?;
+        let repeats = session
+            .repeats
+            .filter(|repeats| outcome.is_repeat() && repeats.generation == current.number());
         self.tell(|| SessionEvent::Refreshed {
             handle: session.handle,
             user_id: session.subject.user_id.clone(),
             tenant_id: session.subject.tenant_id.clone(),
             outcome,
             expires_at: session.refresh.ends_at(),
+            device: device.clone(),
+            repeats: repeats.map_or(0, |repeats| repeats.times),
         })
         .await;
         Ok(Refreshed { tokens, outcome })
@@ -132,101 +153,326 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
         Ok(newest.into_iter().map(|(_, token)| token).collect())
     }
 
-    /// Tries the usual case; if its condition fails, decides on the session that was found.
-    async fn spend(
-        &self,
-        claims: &RefreshClaims,
-        device: &Device,
-        now: Timestamp,
-    ) -> Result<(Session, RefreshOutcome), SessionError> {
-        let expires_at = now.plus(self.config.lifetimes.refresh_token);
-        let rotation = Rotation {
-            handle: &claims.handle,
-            presented: claims.generation,
-            now,
-            policy: self.config.refresh,
-            expires_at,
-            device,
-        };
-        let mut written = self.store.rotate(rotation).await?;
-        let mut outcome = Ok(RefreshOutcome::Rotated);
-        for _ in 0..MAX_ROUNDS {
+    /// Writes, and if a write's condition fails, sees what is there and decides what to write.
+    async fn spend(&self, claims: &RefreshClaims, asked: &Asked<'_>) -> Spent {
+        let mut write = Write::Rotate;
+        for _ in 0..MAX_WRITES {
+            let written = match &write {
+                Write::Rotate => self.store.rotate(asked.rotation(&claims.handle)).await?,
+                Write::Advance { seen, state, .. } => {
+                    self.store.advance(seen, &asked.advanced(seen, *state)).await?
+                }
+                Write::Entomb { seen } => {
+                    self.store.entomb(seen, &asked.evidence(), asked.now).await?
+                }
+            };
             let seen = match written {
-                Written::Applied(session) => return outcome.map(|outcome| (session, outcome)),
+                Written::Applied(session) => return asked.applied(&write, session),
                 Written::Refused(None) => return Err(SessionError::SessionEnded(Ended::Unknown)),
                 Written::Refused(Some(seen)) => seen,
             };
-            let decision = decide(&seen.refresh, claims.generation, now, self.config.refresh);
-            (written, outcome) = match decision {
-                Decision::Coalesce => return Ok((seen, RefreshOutcome::Coalesced)),
-                Decision::Overtaken => return Ok((seen, RefreshOutcome::Overtaken)),
-                // Somebody slid the window as far already.
-                Decision::Serve(next) if next == seen.refresh => {
-                    return Ok((seen, RefreshOutcome::Served));
-                }
-                Decision::Serve(next) => {
-                    (self.advance(&seen, &next, device).await?, Ok(RefreshOutcome::Served))
-                }
-                Decision::Recover(next) => {
-                    let next = RefreshState { expires_at, ..next };
-                    (self.advance(&seen, &next, device).await?, Ok(RefreshOutcome::Recovered))
-                }
-                // Only if the session changed between the write and its answer: take it again.
-                Decision::Rotate(_) => {
-                    (self.store.rotate(rotation).await?, Ok(RefreshOutcome::Rotated))
-                }
-                Decision::Reuse => {
-                    let reuse = Reuse {
-                        handle: seen.handle,
-                        user_id: seen.subject.user_id.clone(),
-                        tenant_id: seen.subject.tenant_id.clone(),
-                        presented: claims.generation,
-                        current: seen.refresh.current,
-                        presented_by: device.clone(),
-                        last_used_by: seen.last_used_by.clone(),
-                    };
-                    let evidence = Revocation::Reuse {
-                        presented: claims.generation.number(),
-                        presented_by: device.clone(),
-                    };
-                    let written = self.store.entomb(&seen, &evidence, now).await?;
-                    (written, Err(SessionError::Reuse(Box::new(reuse))))
-                }
-                Decision::Expired => return Err(SessionError::SessionEnded(Ended::Expired)),
-                // A repeated entombing finds its own tombstone: the evidence must not get lost.
-                Decision::Revoked if outcome.is_err() && seen.refresh.revoked_at == Some(now) => {
-                    return outcome.map(|outcome| (seen, outcome));
-                }
-                Decision::Revoked => return Err(SessionError::SessionEnded(Ended::Revoked)),
+            write = match asked.next(seen) {
+                Step::Write(next) => next,
+                Step::Answer(spent) => return spent,
             };
         }
-        match written {
-            Written::Applied(session) => outcome.map(|outcome| (session, outcome)),
-            Written::Refused(_) => Err(SessionError::Contended(claims.handle)),
+        Err(SessionError::Contended(claims.handle))
+    }
+}
+
+/// What spending a token came to: the session whose current generation is to be sent.
+type Spent = Result<(Session, RefreshOutcome), SessionError>;
+
+/// An authentic token was presented: which, by whom, when, and what the settings make of it.
+struct Asked<'a> {
+    generation: Generation,
+    device: &'a Device,
+    now: Timestamp,
+    policy: RefreshPolicy,
+    /// The idle end of a session that gets a new generation now.
+    expires_at: Timestamp,
+}
+
+/// What to do next.
+#[derive(Debug)]
+enum Step {
+    Write(Write),
+    /// Nothing is left to write.
+    Answer(Spent),
+}
+
+/// What to write next; refused if the session is not as it has to be.
+#[derive(Debug)]
+enum Write {
+    /// The usual case, of which nothing needs to be seen.
+    Rotate,
+    /// What was decided on the session that was seen, unless it moved on since.
+    Advance { seen: Session, state: RefreshState, outcome: RefreshOutcome },
+    /// The session's end.
+    Entomb { seen: Session },
+}
+
+impl Asked<'_> {
+    fn rotation<'a>(&'a self, handle: &'a SessionHandle) -> Rotation<'a> {
+        let Self { generation: presented, device, now, policy, expires_at, .. } = *self;
+        Rotation { handle, presented, now, policy, expires_at, device }
+    }
+
+    /// What comes next, given the session that was found there.
+    fn next(&self, seen: Session) -> Step {
+        let presented = Presented {
+            generation: self.generation,
+            may_be_late: seen.keeper == Keeper::Script
+                && self.device.agent == seen.last_used_by.agent,
+        };
+        match decide(&seen.refresh, presented, self.now, self.policy) {
+            // Only if the session changed between the write and its answer.
+            Decision::Rotate(_) => Step::Write(Write::Rotate),
+            Decision::Coalesce(state) => Self::advance(seen, state, RefreshOutcome::Coalesced),
+            Decision::Serve(state) => Self::advance(seen, state, RefreshOutcome::Served),
+            Decision::Recover(state) => Self::advance(seen, state, RefreshOutcome::Recovered),
+            Decision::Reclaim(state) => Self::advance(seen, state, RefreshOutcome::Reclaimed),
+            Decision::Reuse => Step::Write(Write::Entomb { seen }),
+            // The answer to our own entombing got lost: the evidence must not.
+            Decision::Revoked if self.has_entombed(&seen) => Step::Answer(Err(self.reuse(&seen))),
+            Decision::Revoked => Step::Answer(Err(SessionError::SessionEnded(Ended::Revoked))),
+            Decision::Expired => Step::Answer(Err(SessionError::SessionEnded(Ended::Expired))),
         }
     }
 
-    async fn advance(
-        &self,
-        seen: &Session,
-        next: &RefreshState,
-        device: &Device,
-    ) -> Result<Written, SessionError> {
-        Ok(self.store.advance(Transition { seen, next, device }).await?)
+    fn advance(seen: Session, state: RefreshState, outcome: RefreshOutcome) -> Step {
+        if state == seen.refresh {
+            // It was handed out at this instant already, or later by another clock.
+            return Step::Answer(Ok((seen, outcome)));
+        }
+        Step::Write(Write::Advance { seen, state, outcome })
+    }
+
+    /// The session in that state, to which this request brings it.
+    fn advanced(&self, seen: &Session, state: RefreshState) -> Session {
+        if state.current == seen.refresh.current {
+            return seen.clone().repeated(state, self.device);
+        }
+        Session {
+            refresh: RefreshState { expires_at: self.expires_at, ..state },
+            last_used_by: self.device.clone(),
+            ..seen.clone()
+        }
+    }
+
+    /// What it means that this was written, and the session is now like that.
+    fn applied(&self, write: &Write, session: Session) -> Spent {
+        match write {
+            Write::Rotate => Ok((session, RefreshOutcome::Rotated)),
+            Write::Advance { outcome, .. } => Ok((session, *outcome)),
+            Write::Entomb { .. } => Err(self.reuse(&session)),
+        }
+    }
+
+    fn has_entombed(&self, seen: &Session) -> bool {
+        seen.refresh.revoked_at == Some(self.now) && seen.revocation == Some(self.evidence())
+    }
+
+    fn evidence(&self) -> Revocation {
+        let presented_by = self.device.clone();
+        Revocation::Reuse { presented: self.generation.number(), presented_by }
+    }
+
+    fn reuse(&self, tombstone: &Session) -> SessionError {
+        SessionError::Reuse(Box::new(Reuse {
+            handle: tombstone.handle,
+            user_id: tombstone.subject.user_id.clone(),
+            tenant_id: tombstone.subject.tenant_id.clone(),
+            presented: self.generation,
+            current: tombstone.refresh.current,
+            presented_by: self.device.clone(),
+            last_used_by: tombstone.last_used_by.clone(),
+        }))
     }
 }
 
 /// Whether the proof suffices; returns whether an anti-CSRF token goes with the answer.
 ///
-/// A refresh token that was minted without one, because the mode was another then, is accepted.
-fn check_anti_csrf(claims: &RefreshClaims, proof: AntiCsrfProof<'_>) -> Result<bool, SessionError> {
-    match proof {
-        AntiCsrfProof::NotUsed => Ok(false),
-        AntiCsrfProof::Token(presented) => match &claims.anti_csrf_token {
-            Some(expected) if !presented.is_some_and(|proof| is_equal(proof, expected)) => {
-                Err(SessionError::Unproved(Unproved::AntiCsrf))
-            }
-            Some(_) | None => Ok(true),
-        },
+/// Any proof of the session will do. A refresh token that was minted without one, because the mode was
+/// another then, is accepted.
+fn check_anti_csrf(
+    master: &MasterKeys,
+    claims: &RefreshClaims,
+    proof: AntiCsrfProof<'_>,
+) -> Result<bool, SessionError> {
+    let AntiCsrfProof::Token(presented) = proof else {
+        return Ok(false);
+    };
+    let is_proved = presented.is_some_and(|proof| master.is_anti_csrf_token(proof, &claims.handle));
+    if is_proved || !claims.with_anti_csrf {
+        Ok(true)
+    } else {
+        Err(SessionError::Unproved(Unproved::AntiCsrf))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::Map;
+
+    use super::*;
+    use crate::model::{PayloadSize, Repeats, Subject};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+    const W: Duration = Duration::from_mins(1);
+    const MS: Duration = Duration::from_millis(1);
+
+    fn phone() -> Device {
+        Device::new(Some("phone"), Some("192.0.2.7"))
+    }
+
+    /// The phone asks with this token.
+    fn asked<R>(generation: u32, then: impl FnOnce(&Asked<'_>) -> R) -> R {
+        then(&Asked {
+            generation: Generation::new(generation).unwrap(),
+            device: &phone(),
+            now: NOW,
+            policy: RefreshPolicy::new(W / 2),
+            expires_at: NOW.plus(W * 100),
+        })
+    }
+
+    /// Rotated twice, recovered once, the last so long ago; by the phone.
+    fn session(minted_ago: Duration) -> Session {
+        let subject = Subject::user("user-1");
+        let generation = Generation::new;
+        let refresh = RefreshState {
+            current: generation(4).unwrap(),
+            parent: generation(2),
+            spent: [generation(2), generation(1), None],
+            minted_at: Some(NOW.minus(minted_ago)),
+            answered_at: Some(NOW.minus(minted_ago)),
+            ..RefreshState::new(NOW.plus(W), None)
+        };
+        Session {
+            handle: SessionHandle::from_bytes([1; SessionHandle::LEN]),
+            subject,
+            created_at: NOW.minus(W * 100),
+            refresh,
+            access_token_payload: Map::new(),
+            payload_size: PayloadSize::default(),
+            session_data: Map::new(),
+            keeper: Keeper::Script,
+            last_used_by: phone(),
+            repeats: None,
+            revocation: None,
+        }
+    }
+
+    /// What presenting a token leads to, in a word.
+    fn step(generation: u32, seen: Session) -> String {
+        match asked(generation, |asked| asked.next(seen)) {
+            Step::Write(Write::Rotate) => "rotate".to_owned(),
+            Step::Write(Write::Advance { outcome, .. }) => outcome.name().to_owned(),
+            Step::Write(Write::Entomb { .. }) => "entomb".to_owned(),
+            Step::Answer(Ok((_, outcome))) => format!("answer {}", outcome.name()),
+            Step::Answer(Err(error)) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn every_decision_leads_to_the_write_that_it_names() {
+        let late = W + MS;
+        for (generation, minted_ago, expected) in [
+            (4, late, "rotate"),
+            (4, W, "Coalesced"),
+            (2, W, "Served"),
+            (2, late, "Recovered"),
+            (3, late, "Reclaimed"),
+            (5, W, "entomb"),
+        ] {
+            let said = step(generation, session(minted_ago));
+            assert_eq!(said, expected, "{generation} after {minted_ago:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_handed_out_at_this_instant_is_answered_without_a_write() {
+        assert_eq!(step(4, session(Duration::ZERO)), "answer Coalesced");
+        assert_eq!(step(2, session(Duration::ZERO)), "answer Served");
+    }
+
+    #[test]
+    fn a_session_that_is_over_is_answered_without_a_write() {
+        let mut over = session(W);
+        over.refresh.expires_at = NOW;
+        assert_eq!(step(4, over), "the session has ended: session expired");
+        let mut ended = session(W);
+        ended.refresh.revoked_at = Some(NOW.minus(MS));
+        assert_eq!(step(4, ended), "the session has ended: session revoked");
+    }
+
+    #[test]
+    fn a_late_answer_is_forgiven_to_a_script_of_the_same_agent_only() {
+        let late = W + MS;
+        assert_eq!(step(3, session(late)), "Reclaimed");
+        let cookies = Session { keeper: Keeper::Browser, ..session(late) };
+        assert_eq!(step(3, cookies), "entomb");
+        let network = Device::new(Some("phone"), Some("198.51.100.1"));
+        let moved = Session { last_used_by: network, ..session(late) };
+        assert_eq!(step(3, moved), "Reclaimed");
+        for agent in [Some("laptop"), None] {
+            let last_used_by = Device::new(agent, None);
+            let other = Session { last_used_by, ..session(late) };
+            assert_eq!(step(3, other), "entomb", "{agent:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_tombstone_of_this_very_request_is_reuse_once_more() {
+        let tombstone = |revoked_at, presented| {
+            let mut session = session(W);
+            session.refresh.revoked_at = Some(revoked_at);
+            session.revocation = Some(Revocation::Reuse { presented, presented_by: phone() });
+            step(1, session)
+        };
+        assert!(tombstone(NOW, 1).starts_with("refresh token reuse"));
+        assert_eq!(tombstone(NOW.minus(MS), 1), "the session has ended: session revoked");
+        assert_eq!(tombstone(NOW, 2), "the session has ended: session revoked");
+    }
+
+    #[test]
+    fn a_new_generation_moves_the_idle_end_and_is_the_devices_that_asked() {
+        let seen = Session { last_used_by: Device::default(), ..session(W + MS) };
+        let next = asked(2, |asked| {
+            let Step::Write(Write::Advance { seen, state, .. }) = asked.next(seen) else {
+                panic!("not recovered");
+            };
+            asked.advanced(&seen, state)
+        });
+        assert_eq!(next.refresh.expires_at, NOW.plus(W * 100));
+        assert_eq!(next.last_used_by, phone());
+        assert_eq!(next.repeats, None);
+    }
+
+    #[test]
+    fn a_repeat_leaves_the_idle_end_and_the_device_and_is_counted() {
+        let seen = Session { last_used_by: Device::default(), ..session(W) };
+        let state = RefreshState { answered_at: Some(NOW), ..seen.refresh };
+        let next = asked(2, |asked| asked.advanced(&seen, state));
+        let repeats = Repeats { times: 1, generation: 4, elsewhere: Some(phone()) };
+        assert_eq!(next, Session { refresh: state, repeats: Some(repeats), ..seen });
+    }
+
+    #[test]
+    fn repeats_are_counted_as_long_as_no_generation_goes_without() {
+        let repeats = |times, generation| Repeats { times, generation, elsewhere: None };
+        let after = |before| {
+            let seen = Session { repeats: before, ..session(W) };
+            seen.clone().repeated(seen.refresh, &phone()).repeats.unwrap()
+        };
+        assert_eq!(after(None), repeats(1, 4));
+        assert_eq!(after(Some(repeats(7, 4))), repeats(8, 4));
+        assert_eq!(after(Some(repeats(7, 3))), repeats(8, 4));
+        assert_eq!(after(Some(repeats(7, 2))), repeats(1, 4));
+        let elsewhere = Repeats { elsewhere: Some(Device::default()), ..repeats(7, 3) };
+        assert_eq!(after(Some(elsewhere)).elsewhere, Some(Device::default()));
     }
 }

@@ -18,8 +18,7 @@ pub use self::error::StoreError;
 pub use self::keys::{StoredKeys, StoredMasterKey, StoredSigningKey};
 pub use self::seal::{Answer, DataKey, DataKeys, SealContext};
 use crate::model::{
-    Device, Generation, RefreshPolicy, RefreshState, Revocation, Session, SessionHandle,
-    SessionsOf, Timestamp,
+    Device, Generation, RefreshPolicy, Revocation, Session, SessionHandle, SessionsOf, Timestamp,
 };
 use crate::token::PublishedKey;
 
@@ -45,17 +44,6 @@ pub struct Rotation<'a> {
     pub policy: RefreshPolicy,
     /// The new idle end.
     pub expires_at: Timestamp,
-    /// Who refreshes.
-    pub device: &'a Device,
-}
-
-/// A change decided on a session that was seen.
-#[derive(Clone, Copy, Debug)]
-pub struct Transition<'a> {
-    /// The session as it was seen; the write is refused if its generations changed since.
-    pub seen: &'a Session,
-    /// The state to write.
-    pub next: &'a RefreshState,
     /// Who refreshes.
     pub device: &'a Device,
 }
@@ -180,17 +168,20 @@ pub trait SessionRefresher {
         rotation: Rotation<'_>,
     ) -> impl Future<Output = Result<Written, StoreError>> + Send;
 
-    /// Applies a decision unless the session changed since it was seen.
+    /// Records what was decided on a session that was seen: a refresh state, and who asked. Refused if
+    /// another generation was minted since, and for a new generation also if the current one was handed
+    /// out since.
     ///
     /// # Errors
     ///
     /// As [`Self::rotate`].
     fn advance(
         &self,
-        transition: Transition<'_>,
+        seen: &Session,
+        next: &Session,
     ) -> impl Future<Output = Result<Written, StoreError>> + Send;
 
-    /// Ends the session and keeps it as a tombstone, unless it changed since it was seen.
+    /// Ends the session and keeps it as a tombstone, unless it was refreshed since it was seen.
     ///
     /// # Errors
     ///

@@ -114,8 +114,8 @@ impl MasterKeys {
         Self { minting, accepted }
     }
 
-    fn find(&self, id: u8) -> Option<&MasterKey> {
-        std::iter::once(&self.minting).chain(&self.accepted).find(|key| key.id == id)
+    fn all(&self) -> impl Iterator<Item = &MasterKey> {
+        std::iter::once(&self.minting).chain(&self.accepted)
     }
 
     /// The refresh token of one generation; always the same bytes under the same master key.
@@ -138,26 +138,40 @@ impl MasterKeys {
         generation: Generation,
         with_anti_csrf: bool,
     ) -> bool {
-        let mut keys = std::iter::once(&self.minting).chain(&self.accepted);
-        keys.any(|key| key.mint(handle, generation, with_anti_csrf).hash() == hash)
+        self.all().any(|key| key.mint(handle, generation, with_anti_csrf).hash() == hash)
     }
 
     /// The anti-CSRF token of one generation, in the form of a UUID (contract §4.5).
     ///
-    /// Derived like the refresh token, so that a repeated answer repeats it and nothing is stored.
+    /// Derived like the refresh token, so that a repeated answer repeats it and nothing is stored. It
+    /// names its generation, so that it can be told for itself.
     #[must_use]
     pub fn anti_csrf_token(&self, handle: &SessionHandle, generation: Generation) -> String {
         anti_csrf_token(&self.minting, handle, generation)
     }
+
+    /// Whether `text` is the anti-CSRF token of any generation of that session.
+    ///
+    /// Cookies are stored by the browser and anti-CSRF tokens by scripts: a page that is closed in
+    /// between, or stands still, leaves a token of another generation than the cookie's. Who forges a
+    /// request knows none of them.
+    #[must_use]
+    pub fn is_anti_csrf_token(&self, text: &str, handle: &SessionHandle) -> bool {
+        let generation = text.get(..8).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        generation.and_then(Generation::new).is_some_and(|generation| {
+            self.all().any(|key| is_equal(text, &anti_csrf_token(key, handle, generation)))
+        })
+    }
 }
 
 fn anti_csrf_token(master: &MasterKey, handle: &SessionHandle, generation: Generation) -> String {
+    let number = generation.number().to_be_bytes();
     let mut context = hmac::Context::with_key(&master.session_key(handle));
     context.update(ANTI_CSRF_LABEL);
-    context.update(&generation.number().to_be_bytes());
+    context.update(&number);
     let tag = context.sign();
     let mut bytes = [0_u8; 16];
-    for (to, from) in bytes.iter_mut().zip(tag.as_ref()) {
+    for (to, from) in bytes.iter_mut().zip(number.iter().chain(tag.as_ref())) {
         *to = *from;
     }
     // Version 4, variant 1 (RFC 9562 §5.4): clients see the form they know.
@@ -214,8 +228,8 @@ pub struct RefreshClaims {
     pub handle: SessionHandle,
     /// Its position in the session.
     pub generation: Generation,
-    /// The anti-CSRF token minted with it, if any.
-    pub anti_csrf_token: Option<String>,
+    /// Whether an anti-CSRF token was minted with it.
+    pub with_anti_csrf: bool,
 }
 
 impl UnverifiedRefreshToken {
@@ -244,12 +258,11 @@ impl UnverifiedRefreshToken {
         let (handle, rest) = rest.split_first_chunk::<{ SessionHandle::LEN }>()?;
         let (generation, _) = rest.split_first_chunk::<4>()?;
         let handle = SessionHandle::from_bytes(*handle);
-        let master = keys.find(key_id)?;
+        let master = keys.all().find(|key| key.id == key_id)?;
         hmac::verify(&master.session_key(&handle), head, mac).ok()?;
         let generation = Generation::new(u32::from_be_bytes(*generation))?;
-        let anti_csrf_token =
-            (first & FLAG_ANTI_CSRF != 0).then(|| anti_csrf_token(master, &handle, generation));
-        Some(RefreshClaims { handle, generation, anti_csrf_token })
+        let with_anti_csrf = first & FLAG_ANTI_CSRF != 0;
+        Some(RefreshClaims { handle, generation, with_anti_csrf })
     }
 }
 
@@ -300,11 +313,25 @@ mod tests {
     fn the_anti_csrf_token_is_a_uuid_and_survives_a_change_of_master_key() {
         let handle = handle();
         let minted = keys(1, &[]).anti_csrf_token(&handle, Generation::FIRST);
-        let token = keys(1, &[]).mint(&handle, Generation::FIRST, true);
-        let claims = verify(token.expose(), &keys(2, &[1])).unwrap();
-        assert_eq!(claims.anti_csrf_token.as_deref(), Some(minted.as_str()));
+        assert!(keys(2, &[1]).is_anti_csrf_token(&minted, &handle));
+        assert!(!keys(2, &[]).is_anti_csrf_token(&minted, &handle));
         assert_eq!(minted.len(), 36);
         assert_eq!(&minted[14..15], "4");
+    }
+
+    #[test]
+    fn an_anti_csrf_token_is_of_one_session_and_of_the_generation_that_it_names() {
+        let (keys, handle, other) = (keys(1, &[]), handle(), handle());
+        for number in [1, 2, u32::MAX] {
+            let token = keys.anti_csrf_token(&handle, Generation::new(number).unwrap());
+            assert!(keys.is_anti_csrf_token(&token, &handle));
+            assert!(!keys.is_anti_csrf_token(&token, &other));
+            let renamed = token.replacen(&format!("{number:08x}"), "00000003", 1);
+            assert!(!keys.is_anti_csrf_token(&renamed, &handle));
+        }
+        for nonsense in ["", "0", "00000000-0000-4000-8000-000000000000", "+0000001", "é"] {
+            assert!(!keys.is_anti_csrf_token(nonsense, &handle), "{nonsense}");
+        }
     }
 
     #[test]
@@ -322,7 +349,7 @@ mod tests {
             let claims = claims.unwrap();
             prop_assert_eq!(claims.handle, handle);
             prop_assert_eq!(claims.generation, generation);
-            prop_assert_eq!(claims.anti_csrf_token.is_some(), with_anti_csrf);
+            prop_assert_eq!(claims.with_anti_csrf, with_anti_csrf);
         }
 
         #[test]

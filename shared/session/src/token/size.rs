@@ -49,7 +49,7 @@ mod tests {
     use serde_json::{Map, json};
 
     use super::*;
-    use crate::model::{Device, KeyId, PayloadSize, RefreshState, SessionHandle, Subject};
+    use crate::model::{Device, Keeper, KeyId, PayloadSize, RefreshState, SessionHandle, Subject};
     use crate::token::front_token;
     use crate::token::key::SigningKey;
 
@@ -63,7 +63,9 @@ mod tests {
             access_token_payload: custom.as_object().cloned().unwrap_or_default(),
             payload_size: PayloadSize::default(),
             session_data: Map::new(),
+            keeper: Keeper::Browser,
             last_used_by: Device::default(),
+            repeats: None,
             revocation: None,
         }
     }

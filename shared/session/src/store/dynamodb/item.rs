@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 use super::DynamoDb;
 use crate::model::ids::UserPartition;
 use crate::model::{
-    Device, Generation, PayloadSize, RefreshState, Revocation, Session, SessionHandle, Subject,
-    TenantId, Timestamp, UserId,
+    Device, Generation, Keeper, PayloadSize, RefreshState, Repeats, Revocation, Session,
+    SessionHandle, Subject, TenantId, Timestamp, UserId,
 };
 use crate::store::StoreError;
 
@@ -42,9 +42,15 @@ struct SessionItem {
     absolute_end: Option<u64>,
     current: u32,
     parent: u32,
-    grandparent: u32,
-    rotated_at: u64,
-    served_at: u64,
+    spent1: u32,
+    spent2: u32,
+    spent3: u32,
+    displaced: u32,
+    chain: u8,
+    moved: bool,
+    minted_at: u64,
+    answered_at: u64,
+    reclaimed_at: u64,
     access_token_payload: Map<String, Value>,
     /// Absent on items of the first versions; the count also before the first merge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,7 +58,10 @@ struct SessionItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     payload_version: Option<u64>,
     session_data: Map<String, Value>,
+    keeper: Keeper,
     last_used_by: Device,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    repeats: Option<Repeats>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revoked_at: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,6 +92,7 @@ pub(super) const fn ttl(expires_at: Timestamp) -> u64 {
 /// A session as its item, in that partition.
 pub(super) fn from_session(pk: String, session: &Session) -> Result<Item, StoreError> {
     let refresh = &session.refresh;
+    let [spent1, spent2, spent3] = refresh.spent.map(number);
     let Subject { user_id, recipe_user_id, tenant_id } = session.subject.clone();
     let item = SessionItem {
         pk,
@@ -96,14 +106,22 @@ pub(super) fn from_session(pk: String, session: &Session) -> Result<Item, StoreE
         absolute_end: refresh.absolute_end.map(Timestamp::as_millis),
         current: refresh.current.number(),
         parent: number(refresh.parent),
-        grandparent: number(refresh.grandparent),
-        rotated_at: millis(refresh.rotated_at),
-        served_at: millis(refresh.served_at),
+        spent1,
+        spent2,
+        spent3,
+        displaced: number(refresh.displaced),
+        chain: refresh.chain,
+        moved: refresh.moved,
+        minted_at: millis(refresh.minted_at),
+        answered_at: millis(refresh.answered_at),
+        reclaimed_at: millis(refresh.reclaimed_at),
         access_token_payload: session.access_token_payload.clone(),
         payload_bytes: session.payload_size.bound,
         payload_version: Some(session.payload_size.version).filter(|version| *version != 0),
         session_data: session.session_data.clone(),
+        keeper: session.keeper,
         last_used_by: session.last_used_by.clone(),
+        repeats: session.repeats.clone(),
         revoked_at: refresh.revoked_at.map(Timestamp::as_millis),
         revocation: session.revocation.clone(),
         ttl: ttl(refresh.expires_at),
@@ -140,9 +158,13 @@ pub(super) fn to_session(handle: &SessionHandle, item: Item) -> Result<Session, 
         refresh: RefreshState {
             current,
             parent: Generation::new(item.parent),
-            grandparent: Generation::new(item.grandparent),
-            rotated_at: instant(item.rotated_at),
-            served_at: instant(item.served_at),
+            spent: [item.spent1, item.spent2, item.spent3].map(Generation::new),
+            displaced: Generation::new(item.displaced),
+            chain: item.chain,
+            moved: item.moved,
+            minted_at: instant(item.minted_at),
+            answered_at: instant(item.answered_at),
+            reclaimed_at: instant(item.reclaimed_at),
             expires_at: Timestamp::from_millis(item.expires_at),
             absolute_end: item.absolute_end.map(Timestamp::from_millis),
             revoked_at: item.revoked_at.map(Timestamp::from_millis),
@@ -153,7 +175,9 @@ pub(super) fn to_session(handle: &SessionHandle, item: Item) -> Result<Session, 
             version: item.payload_version.unwrap_or_default(),
         },
         session_data: item.session_data,
+        keeper: item.keeper,
         last_used_by: item.last_used_by,
+        repeats: item.repeats,
         revocation: item.revocation,
     })
 }
@@ -170,7 +194,7 @@ fn is_known(value: &AttributeValue) -> bool {
     }
 }
 
-/// Devices, evidence, claims and data as attributes.
+/// Devices, repeats, evidence, claims and data as attributes.
 pub(super) fn value(
     handle: &SessionHandle,
     value: &impl Serialize,

@@ -4,29 +4,39 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 
 use super::{DynamoDb, IS_ALIVE, item, n, written};
 use crate::model::{RefreshState, Revocation, Session, Timestamp};
-use crate::store::{Rotation, SessionRefresher, StoreError, Transition, Written};
+use crate::store::{Rotation, SessionRefresher, StoreError, Written};
 
-/// The condition that no other refresh came in between.
+/// The condition that no generation was minted in between.
 const IS_AS_SEEN: &str = "#format = :format AND attribute_not_exists(revoked_at) \
-    AND #current = :seen_current AND parent = :seen_parent AND rotated_at = :seen_rotated_at";
+    AND #current = :seen_current AND parent = :seen_parent AND minted_at = :seen_minted_at";
+
+/// The condition that the current one was not handed out in between either: whoever got it holds it.
+const IS_AS_ANSWERED: &str = "answered_at = :seen_answered_at";
+
+/// What every new generation changes.
+const MINT: &str = "#current = :current, parent = :parent, chain = :chain, moved = :moved, \
+    minted_at = :minted_at, answered_at = :minted_at, \
+    expires_at = :expires_at, #ttl = :ttl, last_used_by = :device";
 
 impl SessionRefresher for DynamoDb {
     async fn rotate(&self, rotation: Rotation<'_>) -> Result<Written, StoreError> {
         let Rotation { handle, presented, now, policy, expires_at, device } = rotation;
         let result = self
             .update(handle)
-            .update_expression(
-                "SET #current = :next, parent = :presented, grandparent = parent, \
-                 rotated_at = :now, served_at = :now, \
-                 expires_at = :expires_at, #ttl = :ttl, last_used_by = :device",
-            )
+            // What stands on the right is what was there before.
+            .update_expression(format!(
+                "SET {MINT}, spent1 = :parent, spent2 = spent1, spent3 = spent2"
+            ))
             .condition_expression(format!(
-                "#current = :presented AND rotated_at < :cutoff AND {IS_ALIVE}"
+                "#current = :parent AND minted_at < :cutoff AND {IS_ALIVE}"
             ))
             .expression_attribute_names("#current", "current")
             .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_values(":presented", n(u64::from(presented.number())))
-            .expression_attribute_values(":next", n(u64::from(presented.next().number())))
+            .expression_attribute_values(":current", n(presented.next().number().into()))
+            .expression_attribute_values(":parent", n(presented.number().into()))
+            .expression_attribute_values(":chain", n(0))
+            .expression_attribute_values(":moved", item::value(handle, &true)?)
+            .expression_attribute_values(":minted_at", n(now.as_millis()))
             .expression_attribute_values(":now", n(now.as_millis()))
             .expression_attribute_values(":cutoff", n(policy.rotation_cutoff(now).as_millis()))
             .expression_attribute_values(":expires_at", n(expires_at.as_millis()))
@@ -37,36 +47,36 @@ impl SessionRefresher for DynamoDb {
         written(handle, result)
     }
 
-    async fn advance(&self, transition: Transition<'_>) -> Result<Written, StoreError> {
-        let Transition { seen, next, device } = transition;
-        let RefreshState { current, rotated_at, served_at, expires_at, .. } = *next;
-        let request = self.update(&seen.handle);
-        let (request, window) = if rotated_at == seen.refresh.rotated_at {
-            // The window only ever slides forward, whoever comes last.
-            (request, "served_at < :served_at")
+    async fn advance(&self, seen: &Session, next: &Session) -> Result<Written, StoreError> {
+        let (handle, state) = (&seen.handle, &next.refresh);
+        let request = self.update(handle).set_as_seen(&seen.refresh);
+        let request = if state.current == seen.refresh.current {
+            request
+                .update_expression("SET answered_at = :answered_at, repeats = :repeats")
+                // It only ever goes forward, whoever comes last.
+                .condition_expression(format!("{IS_AS_SEEN} AND answered_at < :answered_at"))
+                .expression_attribute_values(":answered_at", n(item::millis(state.answered_at)))
+                .expression_attribute_values(":repeats", item::value(handle, &next.repeats)?)
         } else {
-            // Whoever was served since then holds the successor, so it must not be burnt.
-            let seen_served_at = n(item::millis(seen.refresh.served_at));
-            let request = request.expression_attribute_values(":seen_served_at", seen_served_at);
-            (request, "served_at = :seen_served_at")
+            request
+                .update_expression(format!(
+                    "SET {MINT}, displaced = :displaced, reclaimed_at = :reclaimed_at"
+                ))
+                .condition_expression(format!("{IS_AS_SEEN} AND {IS_AS_ANSWERED}"))
+                .set_as_answered(&seen.refresh)
+                .expression_attribute_names("#ttl", "ttl")
+                .expression_attribute_values(":current", n(state.current.number().into()))
+                .expression_attribute_values(":parent", n(item::number(state.parent).into()))
+                .expression_attribute_values(":displaced", n(item::number(state.displaced).into()))
+                .expression_attribute_values(":chain", n(state.chain.into()))
+                .expression_attribute_values(":moved", item::value(handle, &state.moved)?)
+                .expression_attribute_values(":minted_at", n(item::millis(state.minted_at)))
+                .expression_attribute_values(":reclaimed_at", n(item::millis(state.reclaimed_at)))
+                .expression_attribute_values(":expires_at", n(state.expires_at.as_millis()))
+                .expression_attribute_values(":ttl", n(item::ttl(state.expires_at)))
+                .expression_attribute_values(":device", item::value(handle, &next.last_used_by)?)
         };
-        let result = request
-            .update_expression(
-                "SET #current = :current, rotated_at = :rotated_at, served_at = :served_at, \
-                 expires_at = :expires_at, #ttl = :ttl, last_used_by = :device",
-            )
-            .condition_expression(format!("{IS_AS_SEEN} AND {window}"))
-            .set_as_seen(&seen.refresh)
-            .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_values(":current", n(u64::from(current.number())))
-            .expression_attribute_values(":rotated_at", n(item::millis(rotated_at)))
-            .expression_attribute_values(":served_at", n(item::millis(served_at)))
-            .expression_attribute_values(":expires_at", n(expires_at.as_millis()))
-            .expression_attribute_values(":ttl", n(item::ttl(expires_at)))
-            .expression_attribute_values(":device", item::value(&seen.handle, device)?)
-            .send()
-            .await;
-        written(&seen.handle, result)
+        written(handle, request.send().await)
     }
 
     async fn entomb(
@@ -75,30 +85,37 @@ impl SessionRefresher for DynamoDb {
         revocation: &Revocation,
         now: Timestamp,
     ) -> Result<Written, StoreError> {
-        let evidence = item::value(&seen.handle, revocation)?;
         let result = self
             .update(&seen.handle)
             .update_expression("SET revoked_at = :now, revocation = :evidence")
-            .condition_expression(IS_AS_SEEN)
+            .condition_expression(format!("{IS_AS_SEEN} AND {IS_AS_ANSWERED}"))
             .set_as_seen(&seen.refresh)
+            .set_as_answered(&seen.refresh)
             .expression_attribute_values(":now", n(now.as_millis()))
-            .expression_attribute_values(":evidence", evidence)
+            .expression_attribute_values(":evidence", item::value(&seen.handle, revocation)?)
             .send()
             .await;
         written(&seen.handle, result)
     }
 }
 
-/// Binds what [`IS_AS_SEEN`] compares with.
-trait AsSeen {
+/// Binds what conditions compare with.
+trait Seen {
+    /// For [`IS_AS_SEEN`].
     fn set_as_seen(self, seen: &RefreshState) -> Self;
+    /// For [`IS_AS_ANSWERED`].
+    fn set_as_answered(self, seen: &RefreshState) -> Self;
 }
 
-impl AsSeen for UpdateItemFluentBuilder {
+impl Seen for UpdateItemFluentBuilder {
     fn set_as_seen(self, seen: &RefreshState) -> Self {
         self.expression_attribute_names("#current", "current")
-            .expression_attribute_values(":seen_current", n(u64::from(seen.current.number())))
-            .expression_attribute_values(":seen_parent", n(u64::from(item::number(seen.parent))))
-            .expression_attribute_values(":seen_rotated_at", n(item::millis(seen.rotated_at)))
+            .expression_attribute_values(":seen_current", n(seen.current.number().into()))
+            .expression_attribute_values(":seen_parent", n(item::number(seen.parent).into()))
+            .expression_attribute_values(":seen_minted_at", n(item::millis(seen.minted_at)))
+    }
+
+    fn set_as_answered(self, seen: &RefreshState) -> Self {
+        self.expression_attribute_values(":seen_answered_at", n(item::millis(seen.answered_at)))
     }
 }
