@@ -37,50 +37,60 @@ const msToExpiry = () => (session()?.ate ?? 0) - Date.now();
 // fingerprint of the refresh token it was issued with. That is enough to follow their order.
 const lineage = {
   handle: null,
-  order: [],
-  burnt: new Set(),
-  rotatedAt: 0,
-  servedAt: 0,
+  order: [], // as they were issued
+  parent: null, // what was exchanged last
+  givenUp: new Set(), // replaced because their answers seemed to be lost
+  issuedAt: 0, // when the newest was issued
+  answeredAt: 0, // when it was handed out last
+  hasForgiven: false,
 
   record(payload, presented) {
     const issued = payload.refreshTokenHash1;
+    const wasJustAnswered = left(this.answeredAt, settings.reuseWindowSeconds) > 0;
+    const newest = this.order.at(-1);
+    this.answeredAt = Date.now();
     if (payload.sessionHandle !== this.handle) {
-      Object.assign(this, { handle: payload.sessionHandle, order: [issued], rotatedAt: 0, servedAt: 0 });
-      this.burnt.clear();
+      Object.assign(this, { handle: payload.sessionHandle, order: [issued], parent: null, issuedAt: 0, hasForgiven: false });
+      this.givenUp.clear();
       return "first refresh token";
     }
-    this.servedAt = Date.now();
     if (this.order.includes(issued)) return "same refresh token as before";
-    if (presented !== this.order.at(-1)) this.burnt.add(this.order.at(-1));
+    if (this.givenUp.has(presented)) this.hasForgiven = true;
+    // One that was handed out just before may be on its way to its owner.
+    if (presented !== newest && !wasJustAnswered) this.givenUp.add(newest);
     this.order.push(issued);
-    this.rotatedAt = Date.now();
+    this.parent = presented;
+    this.issuedAt = Date.now();
     return "new refresh token";
   },
 
   // Mirrors the server's rule from the outside, so the page can say what will happen next.
   standing(fingerprint) {
-    const age = this.order.slice(this.order.indexOf(fingerprint) + 1).filter((it) => !this.burnt.has(it)).length;
-    const left = (since, seconds) => Math.max(0, since + seconds * 1000 - Date.now());
-    const reusable = left(this.servedAt, settings.reuseWindowSeconds);
-    const overtaken = left(this.rotatedAt, settings.refreshFlightSeconds);
-    if (this.burnt.has(fingerprint)) return { name: "burnt" };
-    if (age === 0) return { name: "newest" };
-    if (age === 1) return reusable ? { name: "in-window", ms: reusable } : { name: "late" };
-    return age === 2 && overtaken ? { name: "in-window", ms: overtaken } : { name: "old" };
+    const younger = this.order.slice(this.order.indexOf(fingerprint) + 1);
+    const open = left(this.issuedAt, settings.reuseWindowSeconds);
+    if (younger.length === 0) return { name: "newest" };
+    if (younger.length > 3) return { name: "old" };
+    if (open) return { name: "in-window", ms: open };
+    if (fingerprint === this.parent) return { name: "late" };
+    if (METHOD === "header" && !this.hasForgiven) return { name: "forgiven" };
+    return { name: this.givenUp.has(fingerprint) ? "given-up" : "old" };
   },
 };
 
+const left = (since, seconds) => Math.max(0, since + seconds * 1000 - Date.now());
+
 const STANDINGS = {
   newest: () => "the newest token. Using it gets the next one.",
-  "in-window": (ms) => `a replaced token. For ${seconds(ms)} more it gets the same successor, like a second tab.`,
-  late: () => "a token replaced long ago. Using it now gets a new one, and burns the other party's.",
-  burnt: () => "a burnt token. Using it now proves the theft and ends the session.",
+  "in-window": (ms) => `a replaced token. For ${seconds(ms)} more it gets the newest one, like a second tab.`,
+  late: () => "a token replaced long ago. Using it now gets a new one, and the other party's is given up.",
+  forgiven: () => "a token that may have been stored late. Once a day, using it gets a new one, and all others are given up.",
+  "given-up": () => "a token that was given up. Using it now proves the theft and ends the session.",
   old: () => "a token from far back. Using it now proves the theft and ends the session.",
 };
 
 const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
 
-let settings = { accessTokenTtlSeconds: 0, refreshFlightSeconds: 0, reuseWindowSeconds: 0 };
+let settings = { accessTokenTtlSeconds: 0, reuseWindowSeconds: 0 };
 let copy = null; // the thief's refresh token and its fingerprint
 let thiefGivenAwayBy = null; // whose refresh made the server notice
 let refusal = null; // the claim that a route misses, as the SDK reports it
@@ -204,7 +214,9 @@ async function steal() {
   copy = { token: refreshToken, fingerprint: session().up.refreshTokenHash1 };
 }
 
-const copyIs = (standing) => copy && lineage.standing(copy.fingerprint).name === standing;
+const stands = (fingerprint, standing) => lineage.standing(fingerprint).name === standing;
+const copyIs = (standing) => copy && stands(copy.fingerprint, standing);
+const deviceIs = (standing) => session() && stands(session().up.refreshTokenHash1, standing);
 
 async function useCopy() {
   const response = await fetchAsThief(REFRESH_PATH, {
@@ -228,7 +240,11 @@ async function playTheft() {
   await until(() => !copy || copyIs("late"));
   if (!copy) return;
   await useCopy();
+  await until(() => !deviceIs("in-window"));
   await refresh();
+  // The page's thief has the browser's name, so in header mode the device is taken for late, once.
+  await until(() => !copyIs("in-window"));
+  if (copy) await useCopy();
 }
 
 // ---- rendering -------------------------------------------------------------------------------
@@ -329,7 +345,7 @@ function holds(id, fingerprint) {
 
 const ENDINGS = {
   device:
-    "Signed out: theft detected. The device used a refresh token that had been burnt, so two parties " +
+    "Signed out: theft detected. The device used a refresh token that had been given up, so two parties " +
     "held tokens of this session. It ended for both.",
   thief:
     "Signed out: theft detected. Someone used a refresh token from far back, so two parties " +

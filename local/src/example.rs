@@ -87,7 +87,6 @@ pub(crate) fn public() -> Response {
 pub(crate) fn settings(config: &SessionConfig) -> Response {
     let body = json!({
         "accessTokenTtlSeconds": config.lifetimes.access_token.as_secs(),
-        "refreshFlightSeconds": config.refresh.flight().as_secs(),
         "reuseWindowSeconds": config.refresh.window().as_secs(),
         "stepUpSeconds": FRESH.as_secs(),
     });

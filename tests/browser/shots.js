@@ -43,7 +43,7 @@ try {
       await shoot("4-stolen");
 
       await page.locator("#use-copy").click();
-      await page.locator('#device-holds[data-standing="burnt"]').waitFor();
+      await page.locator('#device-holds[data-standing="given-up"]').waitFor();
       await page.locator("#device-refresh").click();
       await page.locator("#notice").waitFor();
       await shoot("5-theft-detected");
