@@ -26,6 +26,7 @@ mod reuse;
 mod revoke_all;
 mod route;
 mod sealed_keys;
+mod secrets;
 mod session_events;
 mod session_limit;
 mod session_rows;

@@ -69,7 +69,7 @@ pub enum ResponseFormat {
 pub type Context = Map<String, Value>;
 
 /// What the front door is told.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(untagged, rename_all_fields = "camelCase")]
 pub enum Answer {
     /// For an HTTP API with simple responses.

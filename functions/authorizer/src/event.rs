@@ -9,7 +9,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// An event that was recognised.
-#[derive(Debug)]
 pub struct Event {
     /// Who asks, and so which answers it understands.
     pub front_door: FrontDoor,
@@ -24,6 +23,7 @@ pub enum FrontDoor {
     /// An HTTP API, payload 2.0: its answers have one of two forms, which the event does not name.
     HttpApi2 {
         /// Such as `arn:aws:execute-api:eu-west-1:123456789012:abcdef123/$default/*`.
+        // Printable: the name of an API, here and below.
         api: String,
     },
     /// An HTTP API, payload 1.0.
@@ -211,7 +211,8 @@ fn whole_api(arn: &str) -> Option<(String, &str)> {
 /// Sets the credentials; none if HTTP does not allow them.
 fn authorize(headers: &mut HeaderMap, value: &str) {
     headers.remove(header::AUTHORIZATION);
-    if let Ok(value) = HeaderValue::from_str(value) {
+    if let Ok(mut value) = HeaderValue::from_str(value) {
+        value.set_sensitive(true);
         headers.insert(header::AUTHORIZATION, value);
     }
 }

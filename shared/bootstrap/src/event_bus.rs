@@ -30,6 +30,7 @@ const ATTEMPTS: usize = 3;
 #[derive(Clone, Debug)]
 pub struct EventBus {
     client: Client,
+    // Printable: a setting.
     name: String,
 }
 

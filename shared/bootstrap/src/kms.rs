@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 #[derive(Debug)]
 pub struct Kms {
     client: Client,
+    // Printable: a setting.
     key_id: String,
 }
 

@@ -49,7 +49,9 @@ fn add(headers: &mut HeaderMap, name: &str, value: &str) {
     };
     let is_cookie = name == header::COOKIE;
     let parts = value.split(|character| is_cookie && character == ';');
-    for part in parts.filter_map(|part| HeaderValue::from_bytes(part.as_bytes()).ok()) {
+    for mut part in parts.filter_map(|part| HeaderValue::from_bytes(part.as_bytes()).ok()) {
+        // Nobody who prints a request prints its credentials.
+        part.set_sensitive(is_cookie || name == header::AUTHORIZATION);
         // Gateways allow 10 to 64 KiB of headers; past tens of thousands of them the rest is left out.
         if headers.try_append(&name, part).is_err() {
             return;

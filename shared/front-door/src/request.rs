@@ -14,7 +14,7 @@ use crate::headers::{Members, headers};
 
 /// What an event says besides the request: in the extensions of requests that came through
 /// [`crate::run`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct RequestContext {
     /// The address that the request came from.
     pub network: Option<String>,

@@ -12,6 +12,18 @@
 //! [`config`] holds the settings and refuses combinations that cannot work. Time and randomness are
 //! always passed in, so one request sees one `now` and every test can choose it.
 
+/// `Debug` for types that hold tokens, their hashes, or what applications keep in them: the name alone, so
+/// that no log, error or failed assertion can tell more.
+macro_rules! opaque {
+    ($($name:ident$(<$lifetime:lifetime>)?),+) => {$(
+        impl std::fmt::Debug for $name$(<$lifetime>)? {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($name), "(…)"))
+            }
+        }
+    )+};
+}
+
 pub mod config;
 pub mod error;
 pub mod http;

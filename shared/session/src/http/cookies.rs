@@ -19,10 +19,12 @@ const ACCESS_COOKIE_TTL: Duration = Duration::from_hours(365 * 24);
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
+opaque!(TokenHeaders<'_>);
+
 /// The session headers and cookies of one response, in the making.
 ///
 /// A later write of a header, or of a cookie of the same name and place, replaces the earlier one.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TokenHeaders<'a> {
     config: &'a SessionConfig,
     same_site: SameSite,
@@ -31,7 +33,7 @@ pub struct TokenHeaders<'a> {
     exposed: Vec<&'static str>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Cookie {
     name: &'static str,
     place: CookiePlace,
@@ -168,7 +170,8 @@ impl<'a> TokenHeaders<'a> {
     fn set(&mut self, name: &'static str, value: &str) {
         self.headers.retain(|(known, _)| *known != name);
         // Tokens, base64 and `remove` are visible ASCII, so this always holds.
-        if let Ok(value) = HeaderValue::from_str(value) {
+        if let Ok(mut value) = HeaderValue::from_str(value) {
+            value.set_sensitive(true);
             self.headers.push((name, value));
         }
         if !self.exposed.contains(&name) {
@@ -210,7 +213,8 @@ impl<'a> TokenHeaders<'a> {
              SameSite={same_site}{partitioned}"
         );
         // Names, tokens, dates and checked configuration are visible ASCII.
-        if let Ok(line) = HeaderValue::from_str(&line) {
+        if let Ok(mut line) = HeaderValue::from_str(&line) {
+            line.set_sensitive(true);
             self.cookies.retain(|cookie| cookie.name != name || cookie.place != place);
             self.cookies.push(Cookie { name, place, line });
         }

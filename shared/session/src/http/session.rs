@@ -139,6 +139,8 @@ enum Change {
     Ended,
 }
 
+opaque!(SessionTokens);
+
 /// The tokens that go with requests of a session, for clients that are served without cookies and headers.
 #[derive(Clone)]
 pub struct SessionTokens {
@@ -150,13 +152,6 @@ pub struct SessionTokens {
     pub anti_csrf: Option<String>,
     /// Whether access and front token are newer than those of the request.
     pub is_updated: bool,
-}
-
-impl fmt::Debug for SessionTokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("SessionTokens");
-        debug.field("is_updated", &self.is_updated).finish_non_exhaustive()
-    }
 }
 
 impl<S> Clone for RequestSession<S> {

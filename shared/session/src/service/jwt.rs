@@ -10,8 +10,10 @@ use crate::model::Timestamp;
 use crate::store::PrivateKeyReader;
 use crate::token::access::{SESSION_CLAIMS, sign_jwt};
 
+opaque!(NewJwt);
+
 /// What a JWT is to say, and for how long.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct NewJwt {
     /// Its claims; `iss`, unless given, `iat` and `exp` are added.
     pub payload: Map<String, Value>,

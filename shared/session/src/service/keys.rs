@@ -73,6 +73,7 @@ impl SigningKeys {
 /// The keys of one process.
 #[derive(Debug)]
 pub(super) struct KeyRing {
+    // Printable: a setting.
     app_id: String,
     /// Given by the settings; then nothing is read for verifying.
     pinned: Option<Arc<VerifyingKeySet>>,

@@ -45,8 +45,10 @@ pub struct Sessions<S> {
     validators: Vec<ClaimValidator>,
 }
 
+opaque!(IssuedTokens);
+
 /// Tokens issued together, ready to be attached to a response.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct IssuedTokens {
     /// The session they belong to.
     pub handle: SessionHandle,

@@ -15,8 +15,10 @@ use crate::token::{MasterKeys, UnverifiedRefreshToken};
 /// nothing needs to be written.
 const MAX_WRITES: usize = 5;
 
+opaque!(AntiCsrfProof<'_>);
+
 /// What proves that a refresh by cookie was meant (contract §4.3).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum AntiCsrfProof<'a> {
     /// Nothing is demanded, or another layer checked it; no anti-CSRF token is issued.
     NotUsed,

@@ -7,9 +7,11 @@ use crate::store::PrivateKeyReader;
 use crate::token::access::{AccessTokenInput, MintedAccessToken};
 use crate::token::{AccessClaims, front_token};
 
+opaque!(ReissuedToken);
+
 /// An access token that takes the place of another one: same end, same hashes, same anti-CSRF token,
 /// issued now, with the claims that are stored.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ReissuedToken {
     /// The access token and its payload.
     pub access: MintedAccessToken,

@@ -67,6 +67,7 @@ pub struct KeyReport {
 #[serde(rename_all = "camelCase")]
 pub struct KeySummary {
     /// The `kid` of a signing key, the number of a master key.
+    // Printable: not the key.
     pub id: String,
     /// Which line it stands in.
     pub kind: KeyKind,

@@ -48,8 +48,10 @@ pub struct Rotation<'a> {
     pub device: &'a Device,
 }
 
+opaque!(PayloadMerge<'_>);
+
 /// A change of single claims of a session's access token payload.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct PayloadMerge<'a> {
     /// The session.
     pub handle: &'a SessionHandle,

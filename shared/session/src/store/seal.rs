@@ -47,6 +47,7 @@ pub struct DataKey {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SealContext {
     /// The table.
+    // Printable: names of table and item, which the key service logs.
     pub table: String,
     /// Its item, which names the application.
     pub document: String,

@@ -29,8 +29,16 @@ const MAX_KEY_ID_LEN: usize = 128;
 /// The payload version we mint (contract §5.1).
 const VERSION: &str = "5";
 
+opaque!(
+    AccessClaims,
+    AccessToken,
+    AccessTokenInput<'_>,
+    MintedAccessToken,
+    UnverifiedAccessToken<'_>
+);
+
 /// What a verified access token says of its session.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct AccessClaims {
     /// `sub`, `rsub` and `tId`: whom the session signs in.
     pub subject: Subject,
@@ -47,7 +55,7 @@ pub struct AccessClaims {
 }
 
 /// A verified access token.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct AccessToken {
     /// The session claims.
     pub claims: AccessClaims,
@@ -72,7 +80,7 @@ impl AccessToken {
 /// A freshly signed access token and what it says.
 #[derive(Clone)]
 pub struct MintedAccessToken {
-    /// The JWT; a bearer credential, so not printable.
+    /// The JWT; a bearer credential.
     pub token: String,
     /// The complete payload, for the front token.
     pub payload: Map<String, Value>,
@@ -80,16 +88,8 @@ pub struct MintedAccessToken {
     pub expires_at: Timestamp,
 }
 
-impl fmt::Debug for MintedAccessToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MintedAccessToken")
-            .field("expires_at", &self.expires_at)
-            .finish_non_exhaustive()
-    }
-}
-
 /// What goes into an access token.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct AccessTokenInput<'a> {
     /// Whom the session signs in.
     pub subject: &'a Subject,
@@ -263,7 +263,7 @@ pub enum TokenError {
 }
 
 /// A text that has the form of our access tokens; nothing in it is to be believed yet.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct UnverifiedAccessToken<'a> {
     key_id: KeyId,
     algorithm: String,

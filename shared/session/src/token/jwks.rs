@@ -24,6 +24,7 @@ pub struct PublishedKey {
 #[derive(Debug)]
 pub struct VerifyingKeySet {
     entries: Vec<Entry>,
+    // Printable: public names of public keys.
     positions: HashMap<String, usize>,
 }
 

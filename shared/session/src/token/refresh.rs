@@ -187,6 +187,8 @@ pub fn is_equal(presented: &str, expected: &str) -> bool {
     verify_slices_are_equal(presented.as_bytes(), expected.as_bytes()).is_ok()
 }
 
+opaque!(RefreshClaims, RefreshToken, UnverifiedRefreshToken);
+
 /// A refresh token: a secret that cannot be printed.
 #[derive(Clone, Eq, PartialEq)]
 pub struct RefreshToken(Zeroizing<String>);
@@ -210,19 +212,13 @@ impl RefreshToken {
     }
 }
 
-impl fmt::Debug for RefreshToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RefreshToken(…)")
-    }
-}
-
 /// A refresh token of our form whose authenticity is not known yet.
 pub struct UnverifiedRefreshToken {
     bytes: [u8; TOKEN_LEN],
 }
 
 /// What an authentic refresh token says.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct RefreshClaims {
     /// The session it belongs to.
     pub handle: SessionHandle,
@@ -263,12 +259,6 @@ impl UnverifiedRefreshToken {
         let generation = Generation::new(u32::from_be_bytes(*generation))?;
         let with_anti_csrf = first & FLAG_ANTI_CSRF != 0;
         Some(RefreshClaims { handle, generation, with_anti_csrf })
-    }
-}
-
-impl fmt::Debug for UnverifiedRefreshToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("UnverifiedRefreshToken(…)")
     }
 }
 

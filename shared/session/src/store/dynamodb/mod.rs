@@ -39,6 +39,7 @@ const IS_ALIVE: &str = "#format = :format AND attribute_not_exists(revoked_at) \
 #[derive(Clone, Debug)]
 pub struct DynamoDb {
     client: Client,
+    // Printable: a setting, and names of tables.
     app_id: String,
     sessions: String,
     keys: String,
