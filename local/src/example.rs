@@ -12,7 +12,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use session::http::{create, error_response, json, refuse_foreign_sign_in};
 use session::model::{Authentication, Clock, Device, NewSession, claims};
-use session::store::SignInStore;
+use session::service::NewJwt;
+use session::store::{PrivateKeyReader, SignInStore};
 use session::{SessionConfig, Sessions};
 
 /// How long ago the user may have signed in for a transfer: short enough to see it refused.
@@ -56,6 +57,22 @@ pub(crate) async fn sign_in<S: SignInStore>(
             tokens.apply(response.headers_mut());
             response
         }
+        Err(error) => error_response(sessions.config(), request.headers(), &error),
+    }
+}
+
+/// `POST /example/visitor`: a JWT with the claims that are sent, for a visitor without an account.
+pub(crate) async fn visitor<S: PrivateKeyReader>(
+    sessions: &Sessions<S>,
+    clock: &impl Clock,
+    request: Request,
+) -> Response {
+    let Ok(claims) = serde_json::from_slice(request.body()) else {
+        let problem = json!({ "message": "send claims as a JSON object" });
+        return json(StatusCode::BAD_REQUEST, &problem);
+    };
+    match sessions.create_jwt(NewJwt::new(claims), clock.now()).await {
+        Ok(token) => json(StatusCode::OK, &json!({ "token": token })),
         Err(error) => error_response(sessions.config(), request.headers(), &error),
     }
 }

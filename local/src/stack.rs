@@ -118,6 +118,7 @@ impl Stack {
         let signout = http_function!(sessions(), &clock, signout::handle);
         let jwks = http_function!(sessions(), &clock, jwks::handle);
         let sign_in = http_function!(sessions(), &clock, example::sign_in);
+        let visitor = http_function!(sessions(), &clock, example::visitor);
         let likes = AtomicU64::new(0);
         let like = Function::http(move |_| ready(example::like(&likes)));
         let shown = config.clone();
@@ -161,6 +162,7 @@ impl Stack {
         }
         let gateway = gateway
             .route(Method::POST, "/example/signin", Access::Public, &sign_in)
+            .route(Method::POST, "/example/visitor", Access::Public, &visitor)
             .route(Method::GET, "/example/settings", Access::Public, &settings)
             .route(Method::POST, &copy, Access::Public, &copy_refresh_token)
             .route(Method::GET, "/api/public", Access::Public, &public)

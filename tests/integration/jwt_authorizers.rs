@@ -7,6 +7,7 @@ use http::Method;
 use serde_json::{Value, json};
 use session::Sessions;
 use session::model::{Device, NewSession};
+use session::service::NewJwt;
 use testkit::Harness;
 use testkit::clock::START;
 use testkit::harness::Tokens;
@@ -67,4 +68,21 @@ async fn a_session_with_an_audience_passes_and_still_does_after_a_refresh() {
     }
     let without = stack.sign_in("header").await.access;
     assert!(!passes(&stack, &without, ISSUER, "orders").await, "an audience is the application's");
+}
+
+/// The audience is all that they compare besides the issuer, which is the same.
+#[tokio::test]
+async fn a_visitors_jwt_passes_only_with_the_audience_of_sessions() {
+    const ISSUER: &str = "https://api.example.com/auth";
+    let stack = Harness::new(&[]).await;
+    let sessions = Sessions::new(stack.config.clone(), stack.store.clone());
+    for (claims, expected) in [
+        (json!({ "sub": "guest" }), false),
+        (json!({ "sub": "guest", "aud": "visitors" }), false),
+        (json!({ "sub": "guest", "aud": ["orders"] }), true),
+    ] {
+        let new = NewJwt::new(claims.as_object().unwrap().clone());
+        let jwt = sessions.create_jwt(new, START).await.unwrap();
+        assert_eq!(passes(&stack, &jwt, ISSUER, "orders").await, expected, "{claims}");
+    }
 }

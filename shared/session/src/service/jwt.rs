@@ -34,7 +34,9 @@ impl NewJwt {
 }
 
 impl<S: PrivateKeyReader> Sessions<S> {
-    /// Signs a JWT that anybody with the public keys can verify and that never passes for a session.
+    /// Signs a JWT that anybody with the public keys can verify and that never passes for a session: it
+    /// has no `sessionHandle`. Others who verify sessions must demand that claim, or an audience that no
+    /// such JWT is given, since issuer and keys are the same (docs/authorizer.md §1.20).
     ///
     /// # Errors
     ///
