@@ -2,6 +2,8 @@
 //!
 //! The first line of each test names the reports.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
@@ -156,6 +158,22 @@ async fn an_app_refreshes_by_header_whatever_cookies_come_along() {
         let bearer = app.refresh_bearer();
         let response = stack.refresh(&[("authorization", &bearer), ("cookie", cookies)]).await;
         assert_eq!(read(&stack, response).await, answer(200, "{}", set_h()), "{cookies}");
+    }
+}
+
+/// supabase/supabase#8959: three tabs refresh with one token at 0, 1.2 and 9.6 s.
+#[tokio::test]
+async fn three_tabs_some_seconds_apart_get_the_same_successor() {
+    for mode in ["cookie", "header"] {
+        let (stack, signed_in) = signed_in(&[], mode).await;
+        let (cookie, bearer) = (signed_in.refresh_cookie(), signed_in.refresh_bearer());
+        let credentials: Headers<'_> =
+            if mode == "cookie" { &[("cookie", &cookie)] } else { &[("authorization", &bearer)] };
+        let first = refreshed(&stack, credentials).await;
+        for pause in [1200, 8400] {
+            stack.clock.advance(Duration::from_millis(pause));
+            assert_eq!(refreshed(&stack, credentials).await.refresh, first.refresh, "{mode}");
+        }
     }
 }
 
