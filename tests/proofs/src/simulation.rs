@@ -61,7 +61,7 @@ const SHORTLY: Duration = Duration::from_mins(1);
 /// Gathers the evidence.
 pub fn run(size: Size) -> anyhow::Result<Vec<Claim>> {
     let seeds = match size {
-        Size::Ci => 200,
+        Size::Ci => 60,
         Size::Full => 20_000,
     };
     let all = simulate_all(seeds);
