@@ -6,8 +6,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use front_door::{Request, RequestContext, Response};
 use http::{StatusCode, header};
+use lambda_http::request::RequestContext;
+use lambda_http::{Request, RequestExt as _, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use session::http::{create, error_response, json, refuse_foreign_sign_in};
@@ -33,7 +34,7 @@ pub(crate) async fn sign_in<S: SignInStore>(
     sessions: &Sessions<S>,
     clock: &impl Clock,
     request: Request,
-) -> Response {
+) -> Response<String> {
     if let Some(refusal) = refuse_foreign_sign_in(sessions.config(), request.headers()) {
         return refusal;
     }
@@ -66,7 +67,7 @@ pub(crate) async fn visitor<S: PrivateKeyReader>(
     sessions: &Sessions<S>,
     clock: &impl Clock,
     request: Request,
-) -> Response {
+) -> Response<String> {
     let Ok(claims) = serde_json::from_slice(request.body()) else {
         let problem = json!({ "message": "send claims as a JSON object" });
         return json(StatusCode::BAD_REQUEST, &problem);
@@ -78,30 +79,31 @@ pub(crate) async fn visitor<S: PrivateKeyReader>(
 }
 
 /// `GET /api/me`: what the authorizer found out.
-pub(crate) fn me(request: &Request) -> Response {
-    let context = RequestContext::of(request).authorizer;
-    let payload = context.get("accessTokenPayload").and_then(Value::as_str).unwrap_or("null");
+pub(crate) fn me(request: &Request) -> Response<String> {
+    let authorizer = request.request_context_ref().and_then(RequestContext::authorizer);
+    let found = |name| authorizer.and_then(|context| context.fields.get(name));
+    let payload = found("accessTokenPayload").and_then(Value::as_str).unwrap_or("null");
     let body = json!({
-        "userId": context.get("userId"),
-        "sessionHandle": context.get("sessionHandle"),
+        "userId": found("userId"),
+        "sessionHandle": found("sessionHandle"),
         "accessTokenPayload": serde_json::from_str::<Value>(payload).unwrap_or_default(),
     });
     json(StatusCode::OK, &body)
 }
 
 /// `POST /api/like`: changes state, so cookies alone must not suffice where anti-CSRF is on.
-pub(crate) fn like(likes: &AtomicU64) -> Response {
+pub(crate) fn like(likes: &AtomicU64) -> Response<String> {
     let likes = likes.fetch_add(1, Ordering::Relaxed) + 1;
     json(StatusCode::OK, &json!({ "likes": likes }))
 }
 
 /// `GET /api/public`: no session needed.
-pub(crate) fn public() -> Response {
+pub(crate) fn public() -> Response<String> {
     json(StatusCode::OK, &json!({ "message": "anybody may read this" }))
 }
 
 /// `GET /example/settings`: what the demo page explains its timings with.
-pub(crate) fn settings(config: &SessionConfig) -> Response {
+pub(crate) fn settings(config: &SessionConfig) -> Response<String> {
     let body = json!({
         "accessTokenTtlSeconds": config.lifetimes.access_token.as_secs(),
         "reuseWindowSeconds": config.refresh.window().as_secs(),
@@ -112,7 +114,7 @@ pub(crate) fn settings(config: &SessionConfig) -> Response {
 
 /// `POST /auth/session/refresh/copy`: plays the thief that reads the token from the device. It lies
 /// below the refresh cookie's path, because browsers send the cookie nowhere else.
-pub(crate) fn copy_refresh_token(request: &Request) -> Response {
+pub(crate) fn copy_refresh_token(request: &Request) -> Response<String> {
     let headers = request.headers();
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
@@ -128,6 +130,6 @@ pub(crate) fn copy_refresh_token(request: &Request) -> Response {
 }
 
 /// `GET /healthz`.
-pub(crate) fn health() -> Response {
+pub(crate) fn health() -> Response<String> {
     json(StatusCode::OK, &json!({ "status": "OK" }))
 }

@@ -7,8 +7,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use front_door::tower::Service;
-use front_door::{Request, Response, service_fn};
+use lambda_http::tower::Service;
+use lambda_http::{Context, LambdaEvent, Request, Response, service_fn};
 use lambda_runtime::Diagnostic;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -50,7 +50,7 @@ impl Function {
     pub fn http<F, R>(handler: F) -> Self
     where
         F: Fn(Request) -> R + Send + Sync + 'static,
-        R: Future<Output = Response> + Send + 'static,
+        R: Future<Output = Response<String>> + Send + 'static,
     {
         let handler = Arc::new(handler);
         Self::service(service_fn(move |request| {
@@ -62,15 +62,14 @@ impl Function {
     /// As [`Self::http`], of a service, which may have layers.
     pub fn service<S>(service: S) -> Self
     where
-        S: Service<Request, Response = Response> + Clone + Send + Sync + 'static,
+        S: Service<Request, Response = Response<String>> + Clone + Send + Sync + 'static,
         S::Future: Send + 'static,
         S::Error: Into<Diagnostic> + Send,
     {
         Self(Arc::new(move |event| {
             let service = service.clone();
             Box::pin(async move {
-                let answer = front_door::invoke(service, &event).await?;
-                serde_json::to_value(answer).map_err(|error| fault(&error))
+                front_door::invoke(service, LambdaEvent::new(event, Context::default())).await
             })
         }))
     }

@@ -8,9 +8,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use front_door::tower::{Layer as _, Service};
-use front_door::{Request, Response, service_fn};
 use http::StatusCode;
+use lambda_http::tower::{Layer as _, Service};
+use lambda_http::{Request, Response, service_fn};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use session::http::{RequestSession, VerifySession, json, not_found};
@@ -27,7 +27,7 @@ pub fn service(
     sessions: Arc<Sessions<DynamoDb>>,
     clock: Arc<dyn Clock>,
     fresh: Duration,
-) -> impl Service<Request, Response = Response, Error = BoxError, Future: Send>
+) -> impl Service<Request, Response = Response<String>, Error = BoxError, Future: Send>
 + Clone
 + Send
 + Sync
@@ -48,7 +48,7 @@ struct Account {
 }
 
 /// A [`SessionError`] is answered by the layer: 401, 403 with the claims that are missing, or 503.
-type Answer = Result<Response, SessionError>;
+type Answer = Result<Response<String>, SessionError>;
 
 impl Account {
     async fn handle(&self, request: &Request) -> Answer {
@@ -148,10 +148,10 @@ async fn confirm(session: &RequestSession, request: &Request) -> Answer {
     Ok(ok(&json!({ "status": "OK" })))
 }
 
-fn ok(body: &Value) -> Response {
+fn ok(body: &Value) -> Response<String> {
     json(StatusCode::OK, body)
 }
 
-fn refused(status: StatusCode, message: &str) -> Response {
+fn refused(status: StatusCode, message: &str) -> Response<String> {
     json(status, &json!({ "message": message }))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bootstrap::SystemClock;
-use front_door::{Error, run};
+use lambda_http::Error;
 
 /// How long ago the user may have signed in for a transfer.
 const FRESH: Duration = Duration::from_mins(5);
@@ -13,5 +13,5 @@ const FRESH: Duration = Duration::from_mins(5);
 async fn main() -> Result<(), Error> {
     bootstrap::init_tracing();
     let sessions = Arc::new(bootstrap::signing_sessions().await?);
-    run(protected::service(sessions, Arc::new(SystemClock), FRESH)).await
+    front_door::run(protected::service(sessions, Arc::new(SystemClock), FRESH)).await
 }

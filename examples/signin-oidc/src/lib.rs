@@ -5,8 +5,8 @@
 
 mod oidc;
 
-use front_door::{Request, Response};
 use http::{HeaderValue, StatusCode, header};
+use lambda_http::{Request, Response};
 use serde::Deserialize;
 use serde_json::json;
 use session::Sessions;
@@ -34,7 +34,7 @@ pub async fn handle<S: SignInStore>(
     provider: &Provider,
     clock: &impl Clock,
     request: Request,
-) -> Response {
+) -> Response<String> {
     if let Some(refusal) = refuse_foreign_sign_in(sessions.config(), request.headers()) {
         return refusal;
     }
@@ -69,7 +69,7 @@ pub async fn handle<S: SignInStore>(
     }
 }
 
-fn refused(refusal: &Refusal) -> Response {
+fn refused(refusal: &Refusal) -> Response<String> {
     let Refusal::Unavailable(cause) = refusal else {
         tracing::info!("{refusal}");
         return message(StatusCode::UNAUTHORIZED, &refusal.to_string());
@@ -80,6 +80,6 @@ fn refused(refusal: &Refusal) -> Response {
     response
 }
 
-fn message(status: StatusCode, text: &str) -> Response {
+fn message(status: StatusCode, text: &str) -> Response<String> {
     json(status, &json!({ "message": text }))
 }

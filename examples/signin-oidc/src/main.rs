@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use bootstrap::SystemClock;
-use front_door::{Error, run, service_fn};
+use lambda_http::{Error, service_fn};
 use signin_oidc::Provider;
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Error> {
     let handler = async |request| -> Result<_, Infallible> {
         Ok(signin_oidc::handle(&sessions, &provider, &SystemClock, request).await)
     };
-    run(service_fn(handler)).await
+    front_door::run(service_fn(handler)).await
 }
 
 #[expect(clippy::disallowed_methods, reason = "the settings of this function are its own")]

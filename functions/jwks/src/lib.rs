@@ -1,6 +1,6 @@
 //! `GET {base}/jwt/jwks.json` and `GET {base}/.well-known/openid-configuration`: what verifiers read.
 
-use front_door::{Request, Response};
+use lambda_http::{Request, Response};
 use session::Sessions;
 use session::http::{Endpoint, discovery, jwks, not_found};
 use session::model::Clock;
@@ -11,7 +11,7 @@ pub async fn handle<S: PublicKeyReader>(
     sessions: &Sessions<S>,
     clock: &impl Clock,
     request: Request,
-) -> Response {
+) -> Response<String> {
     match Endpoint::of(sessions.config(), &request) {
         Some(Endpoint::Jwks) => jwks(sessions, clock.now()).await,
         Some(Endpoint::Discovery) => discovery(sessions),

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use bootstrap::SystemClock;
-use front_door::{Error, run, service_fn};
+use lambda_http::{Error, service_fn};
 use session::model::Clock as _;
 
 #[tokio::main(flavor = "current_thread")]
@@ -14,5 +14,5 @@ async fn main() -> Result<(), Error> {
     let handler = async |request| -> Result<_, Infallible> {
         Ok(refresh::handle(&sessions, &SystemClock, request).await)
     };
-    run(service_fn(handler)).await
+    front_door::run(service_fn(handler)).await
 }

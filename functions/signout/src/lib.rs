@@ -1,6 +1,6 @@
 //! `POST {base}/signout`: ends the session of the caller's access token.
 
-use front_door::{Request, Response};
+use lambda_http::{Request, Response};
 use session::Sessions;
 use session::http::{Endpoint, not_found, sign_out};
 use session::model::Clock;
@@ -11,7 +11,7 @@ pub async fn handle<S: SessionRevoker + PublicKeyReader>(
     sessions: &Sessions<S>,
     clock: &impl Clock,
     request: Request,
-) -> Response {
+) -> Response<String> {
     let now = clock.now();
     if Endpoint::of(sessions.config(), &request) != Some(Endpoint::SignOut) {
         return not_found();

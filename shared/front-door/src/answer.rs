@@ -1,84 +1,54 @@
-//! Responses into answers.
+//! Answers that lose no header.
 
-use std::collections::BTreeMap;
-
-use http::{HeaderMap, HeaderName, HeaderValue, header};
-use serde::Serialize;
-
-use crate::Response;
+use http::{HeaderValue, Response, header};
+use serde_json::{Map, Value};
 
 /// The form of an answer, which follows from the form of the event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Form {
-    /// HTTP API with payload 2.0, function URL: one value a header, cookies in a list.
-    Payload2,
-    /// REST API, HTTP API with payload 1.0: lists of values.
-    Payload1,
+    /// An API or a function URL.
+    Gateway,
     /// Load balancer with multi-value headers.
     LoadBalancerOfLists,
     /// Load balancer without: one value a header.
     LoadBalancer,
 }
 
-/// What the function returns: members that its front door does not know are left out.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Answer {
-    status_code: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status_description: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    headers: Option<BTreeMap<String, String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    multi_value_headers: Option<BTreeMap<String, Vec<String>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cookies: Option<Vec<String>>,
-    body: String,
-    is_base64_encoded: bool,
-}
-
-impl Answer {
-    pub(crate) fn new(response: Response, form: Form) -> Self {
-        let (mut parts, body) = response.into_parts();
-        let is_of_load_balancer = matches!(form, Form::LoadBalancer | Form::LoadBalancerOfLists);
-        let mut answer = Self {
-            status_code: parts.status.as_u16(),
-            status_description: is_of_load_balancer.then(|| parts.status.to_string()),
-            headers: None,
-            multi_value_headers: None,
-            cookies: None,
-            body,
-            is_base64_encoded: false,
-        };
-        if matches!(form, Form::Payload1 | Form::LoadBalancerOfLists) {
-            answer.multi_value_headers = Some(lists(&parts.headers));
-            return answer;
+/// The response with the values of a repeated header in one line (RFC 9110 §5.3): of several,
+/// `lambda_http` passes on the first. `Set-Cookie` may be repeated only.
+pub(crate) fn joined(mut response: Response<String>) -> Response<String> {
+    let headers = response.headers_mut();
+    let repeated = headers.keys().filter(|name| {
+        *name != header::SET_COOKIE && headers.get_all(*name).iter().nth(1).is_some()
+    });
+    for name in repeated.cloned().collect::<Vec<_>>() {
+        let values: Vec<_> = headers.get_all(&name).iter().map(HeaderValue::as_bytes).collect();
+        if let Ok(line) = HeaderValue::from_bytes(&values.join(&b", "[..])) {
+            headers.insert(name, line);
         }
-        let cookies = texts(&parts.headers, &header::SET_COOKIE);
-        parts.headers.remove(header::SET_COOKIE);
-        let mut headers = joined(&parts.headers);
-        if form == Form::Payload2 {
-            answer.cookies = Some(cookies);
-        } else {
-            let spelt = cookies.into_iter().enumerate();
-            headers.extend(spelt.map(|(number, line)| (spelling("set-cookie", number), line)));
-        }
-        answer.headers = Some(headers);
-        answer
     }
+    response
 }
 
-fn lists(headers: &HeaderMap) -> BTreeMap<String, Vec<String>> {
-    headers.keys().map(|name| (name.to_string(), texts(headers, name))).collect()
-}
-
-fn joined(headers: &HeaderMap) -> BTreeMap<String, String> {
-    headers.keys().map(|name| (name.to_string(), texts(headers, name).join(", "))).collect()
-}
-
-fn texts(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers.get_all(name).iter().map(text).collect()
+/// The answer with its headers in the one form that its load balancer reads.
+pub(crate) fn formed(mut answer: Value, form: Form) -> Value {
+    let Some(members) = answer.as_object_mut() else { return answer };
+    match form {
+        Form::Gateway => {}
+        Form::LoadBalancerOfLists => {
+            members.remove("headers");
+        }
+        Form::LoadBalancer => {
+            let lists = members.remove("multiValueHeaders");
+            let lists = lists.as_ref().and_then(Value::as_object).into_iter().flatten();
+            let single = lists.flat_map(|(name, values)| {
+                let values = values.as_array().into_iter().flatten().cloned();
+                values.enumerate().map(|(number, value)| (spelling(name, number), value))
+            });
+            members.insert("headers".to_owned(), single.collect::<Map<_, _>>().into());
+        }
+    }
+    answer
 }
 
 /// The name in another mixture of capitals for each number: a map of single values holds a header
@@ -91,4 +61,22 @@ fn spelling(name: &str, number: usize) -> String {
         if is_capital { letter.to_ascii_uppercase() } else { letter }
     });
     spelt.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_headers_are_one_line_except_cookies() {
+        let mut response = Response::new(String::new());
+        for (name, value) in
+            [("vary", "a"), ("set-cookie", "b"), ("vary", "c"), ("set-cookie", "d")]
+        {
+            response.headers_mut().append(name, HeaderValue::from_static(value));
+        }
+        let headers = joined(response).into_parts().0.headers;
+        assert_eq!(headers["vary"], "a, c");
+        assert_eq!(headers.len(), 3);
+    }
 }

@@ -1,35 +1,25 @@
-//! What stands in front of a function: its events as HTTP requests, and answers in the form that it reads.
+//! Functions behind APIs, function URLs and load balancers, on [`lambda_http`].
 //!
 //! HTTP APIs with payload 2.0 and 1.0, function URLs, REST APIs and load balancers. [`headers()`] is the one
-//! reading of headers and cookies, for these events and for an authorizer's.
+//! reading of headers and cookies, for their events and for an authorizer's.
 //!
 //! The published event types drop a whole header for one byte that HTTP does not allow, so a control
-//! character in some other site's cookie would hide the session. Here every header, and every cookie in it,
-//! stands for itself.
+//! character in some other site's cookie would hide the session, and cookies beside an empty list of them.
+//! Here every header, and every cookie in it, stands for itself.
 
 mod answer;
+mod event;
 mod headers;
-mod request;
 
-use std::fmt;
-use std::pin::Pin;
+use std::{fmt, mem};
 
-use bytes::Bytes;
-use lambda_runtime::tower::{Service, ServiceExt as _};
-use lambda_runtime::{Diagnostic, LambdaEvent};
+use lambda_http::request::RequestContext;
+use lambda_http::tower::{Service, ServiceExt as _};
+use lambda_http::{Adapter, Error, LambdaEvent, Request, RequestExt as _, Response, service_fn};
+use lambda_runtime::Diagnostic;
 use serde_json::Value;
 
-pub use lambda_runtime::{Error, service_fn, tower};
-
-pub use self::answer::Answer;
 pub use self::headers::{Members, headers};
-pub use self::request::RequestContext;
-
-/// What a function is asked.
-pub type Request = http::Request<Bytes>;
-
-/// What it answers.
-pub type Response = http::Response<String>;
 
 /// Serves the function's invocations through an HTTP service, for as long as the process lives.
 ///
@@ -38,15 +28,11 @@ pub type Response = http::Response<String>;
 /// What the runtime ends with.
 pub async fn run<S>(service: S) -> Result<(), Error>
 where
-    S: Service<Request, Response = Response> + Clone,
+    S: Service<Request, Response = Response<String>> + Clone,
+    S::Future: Send,
     S::Error: Into<Diagnostic> + fmt::Debug,
 {
-    let handler = |event: LambdaEvent<Value>| -> Pin<Box<dyn Future<Output = _>>> {
-        let service = service.clone();
-        // Boxed, or what the runtime wraps around it nests deeper than the compiler follows.
-        Box::pin(async move { invoke(service, &event.payload).await })
-    };
-    lambda_runtime::run(service_fn(handler)).await
+    lambda_runtime::run(service_fn(|event| Box::pin(invoke(service.clone(), event)))).await
 }
 
 /// Answers one event.
@@ -54,19 +40,43 @@ where
 /// # Errors
 ///
 /// `UnrecognisedEvent` if the event is none of an HTTP request, and what the service fails with.
-pub async fn invoke<S>(service: S, event: &Value) -> Result<Answer, Diagnostic>
+pub async fn invoke<S>(service: S, event: LambdaEvent<Value>) -> Result<Value, Diagnostic>
 where
-    S: Service<Request, Response = Response>,
+    S: Service<Request, Response = Response<String>>,
+    S::Future: Send,
     S::Error: Into<Diagnostic>,
 {
-    let Some((request, form)) = request::recognise(event) else {
-        return Err(Diagnostic {
-            error_type: "UnrecognisedEvent".to_owned(),
-            error_message:
-                "the event is no HTTP request of an API, a function URL or a load balancer"
-                    .to_owned(),
-        });
-    };
-    let response = service.oneshot(request).await.map_err(Into::into)?;
-    Ok(Answer::new(response, form))
+    let LambdaEvent { payload, context } = event;
+    let (request, mut headers, form) = event::read(payload).ok_or_else(|| {
+        let message = "the event is no HTTP request of an API, a function URL or a load balancer";
+        fault("UnrecognisedEvent", message)
+    })?;
+    let service = service.map_response(answer::joined).map_request(move |mut request: Request| {
+        request.headers_mut().extend(mem::take(&mut headers));
+        request
+    });
+    let request = LambdaEvent::new(request, context);
+    let answer = Adapter::from(service).oneshot(request).await.map_err(Into::into)?;
+    let answer = serde_json::to_value(answer);
+    let answer = answer.map_err(|error| fault("UnwritableAnswer", &error.to_string()))?;
+    Ok(answer::formed(answer, form))
+}
+
+fn fault(error_type: &str, message: &str) -> Diagnostic {
+    Diagnostic { error_type: error_type.to_owned(), error_message: message.to_owned() }
+}
+
+/// The address that a request came from, as the event says it.
+#[must_use]
+pub fn network(request: &Request) -> Option<String> {
+    match request.request_context_ref()? {
+        RequestContext::ApiGatewayV2(context) => context.http.source_ip.clone(),
+        RequestContext::ApiGatewayV1(context) => context.identity.source_ip.clone(),
+        // A load balancer adds the address that it saw at the end of what the client sent.
+        RequestContext::Alb(_) => {
+            let list = request.headers().get_all("x-forwarded-for").iter().next_back()?;
+            list.to_str().ok()?.rsplit(',').next().map(|address| address.trim().to_owned())
+        }
+        _ => None,
+    }
 }
