@@ -106,6 +106,11 @@ fn theft() -> Answer {
     answer(401, r#"{"message":"token theft detected"}"#, clr_all())
 }
 
+/// Of a token that came by header: cookies beside it may be another session's.
+fn theft_by_header() -> Answer {
+    Answer { effects: clr_h(), ..theft() }
+}
+
 #[tokio::test]
 async fn r1_a_cookie_is_answered_by_cookies() {
     let (stack, tokens) = signed_in(&[]).await;
@@ -225,6 +230,15 @@ async fn r14_a_revoked_session_is_over() {
     assert_eq!(with_cookies(&stack, &tokens.refresh_cookie()).await, unauthorised());
 }
 
+/// The reference empties the cookies too. They may be another session's, and it may be alive.
+#[tokio::test]
+async fn r14_a_header_token_that_is_over_says_nothing_about_cookies() {
+    let (stack, tokens) = signed_in(&[]).await;
+    stack.sign_out(&[("authorization", &tokens.access_bearer())]).await;
+    let expected = Answer { effects: clr_h(), ..unauthorised() };
+    assert_eq!(with_authorization(&stack, &tokens.refresh_bearer()).await, expected);
+}
+
 #[tokio::test]
 async fn r14_a_session_is_over_in_the_millisecond_of_its_end() {
     let (stack, tokens) = signed_in(&[]).await;
@@ -269,6 +283,13 @@ async fn overdue() -> (Harness, [Tokens; 2]) {
 async fn r16_a_token_two_generations_back_is_theft() {
     let (stack, [oldest, _]) = overdue().await;
     assert_eq!(with_cookies(&stack, &oldest.refresh_cookie()).await, theft());
+}
+
+#[tokio::test]
+async fn r16_theft_of_a_header_token_says_nothing_about_cookies() {
+    let (stack, [oldest, _]) = overdue().await;
+    let seen = with_authorization(&stack, &oldest.refresh_bearer()).await;
+    assert_eq!(seen, theft_by_header());
 }
 
 #[tokio::test]
@@ -352,7 +373,7 @@ async fn r19_the_successor_that_was_given_up_is_theft() {
 #[tokio::test]
 async fn r19_a_cookie_that_is_sent_as_a_header_is_not_late() {
     let (stack, [child, _]) = given_up("cookie").await;
-    assert_eq!(with_authorization(&stack, &child.refresh_bearer()).await, theft());
+    assert_eq!(with_authorization(&stack, &child.refresh_bearer()).await, theft_by_header());
 }
 
 /// A page stood still before it stored the answer, and another refreshed meanwhile. A browser stores
@@ -364,7 +385,7 @@ async fn r19_an_answer_that_a_script_stored_late_is_no_theft() {
     assert_eq!(seen.effects, set_h());
     stack.clock.advance(stack.config.refresh.window() + MILLISECOND);
     let seen = with_authorization(&stack, &newest.refresh_bearer()).await;
-    assert_eq!(seen, theft(), "whoever holds the other token is another party");
+    assert_eq!(seen, theft_by_header(), "whoever holds the other token is another party");
 }
 
 #[tokio::test]
@@ -372,7 +393,7 @@ async fn r19_a_script_of_another_agent_is_not_late() {
     let (stack, [child, _]) = given_up("header").await;
     let bearer = child.refresh_bearer();
     let seen = refresh(&stack, &[("authorization", &bearer), ("user-agent", "other")]).await;
-    assert_eq!(seen, theft());
+    assert_eq!(seen, theft_by_header());
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use testkit::clock::START;
 use testkit::front_door::shape;
 use testkit::harness::Tokens;
 
-use crate::effects::{answer, clr_all, clr_h, none, read, set_c, set_h};
+use crate::effects::{answer, clr_h, none, read, set_c, set_h};
 use crate::manage::{create, service};
 use crate::route::{Session, layer, send};
 
@@ -205,7 +205,7 @@ async fn signing_out_with_an_expired_token_is_sent_to_refresh_and_then_succeeds(
         assert_eq!(response.status(), 200);
     }
     let response = stack.refresh(&[("authorization", &new.refresh_bearer())]).await;
-    let over = answer(401, r#"{"message":"unauthorised"}"#, clr_all());
+    let over = answer(401, r#"{"message":"unauthorised"}"#, clr_h());
     assert_eq!(read(&stack, response).await, over);
     refreshed(&stack, &[("cookie", &web.refresh_cookie())]).await;
 }

@@ -301,7 +301,7 @@ async fn m11_reading_or_writing_data_of_a_revoked_session_logs_out() {
 
 #[tokio::test]
 async fn m12_a_handler_may_end_the_session() {
-    for (mode, effects) in [("cookie", clr_c()), ("header", crate::effects::clr_h())] {
+    for (mode, effects) in [("cookie", clr_c()), ("header", clr_h())] {
         let stack = Harness::new(&[]).await;
         let tokens = stack.sign_in(mode).await;
         let (cookie, bearer) = (tokens.access_cookie(), tokens.access_bearer());
@@ -330,6 +330,15 @@ async fn m13_a_handler_may_refuse_the_session() {
     let seen = get(&stack, &layer(&stack), &[("cookie", &tokens.access_cookie())], refuse).await;
     assert_eq!(seen, unauthorised(clr_all()));
     assert!(stack.store.session(&handle(&tokens)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn m13_refusing_a_session_whose_token_came_by_header_clears_only_headers() {
+    let (stack, tokens) = signed_in(&[]).await;
+    let refuse = async |_| Err(SessionError::unauthorised().into());
+    let bearer = tokens.access_bearer();
+    let seen = get(&stack, &layer(&stack), &[("authorization", &bearer)], refuse).await;
+    assert_eq!(seen, unauthorised(clr_h()));
 }
 
 #[tokio::test]
@@ -428,6 +437,14 @@ async fn v37_a_strict_route_refuses_a_revoked_session_and_clears_its_tokens() {
         let seen = get(&stack, &layer, &[("cookie", &tokens.access_cookie())], plain).await;
         assert_eq!(seen, unauthorised(clr_all()));
     }
+}
+
+#[tokio::test]
+async fn v37_a_strict_route_clears_only_headers_if_the_token_came_by_header() {
+    let (stack, tokens) = revoked().await;
+    let layer = layer(&stack).with(strict(DatabaseCheck::Alive));
+    let seen = get(&stack, &layer, &[("authorization", &tokens.access_bearer())], plain).await;
+    assert_eq!(seen, unauthorised(clr_h()));
 }
 
 #[tokio::test]

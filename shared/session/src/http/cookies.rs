@@ -107,14 +107,6 @@ impl<'a> TokenHeaders<'a> {
         self.set(FRONT_HEADER, "remove");
     }
 
-    /// Clears the tokens of both methods, whatever the request carried: for a session that is certainly
-    /// over. To a client whose cookies may be good answer by [`Self::clear`] for headers alone, which no
-    /// page sees that has not asked by script.
-    pub fn clear_all(&mut self) {
-        self.clear(TransferMethod::Cookie);
-        self.clear(TransferMethod::Header);
-    }
-
     /// Clears the cookie that back ends before 2023 set.
     pub fn clear_legacy(&mut self) {
         self.clear_cookie(LEGACY_COOKIE);

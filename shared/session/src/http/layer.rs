@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use super::names::FRONT_HEADER;
 use super::refresh::refresh_by;
-use super::respond::error_response_by;
+use super::respond::{Response, error_response_by, refusal};
 use super::session::{RequestSession, RouteOptions};
 use super::{DefaultErrorHandlers, Endpoint, ErrorHandlers};
 use crate::error::SessionError;
@@ -68,7 +68,7 @@ impl<S> RouteStore for S where
 ///     Ok(Response::new(format!("hello {}", session.user_id())))
 /// }
 ///
-/// // On Lambda, hand the result to `front_door::run`.
+/// // On Lambda, hand the result to `front_door::run`, with requests of `lambda_http`.
 /// fn protected(
 ///     sessions: Arc<Sessions<DynamoDb>>,
 ///     clock: impl Clock + 'static,
@@ -237,19 +237,12 @@ impl<S: RouteStore + Send + Sync + 'static> Shared<S> {
                 refresh_by(&*self.handlers, &self.sessions, head.headers(), &device, now).await;
             return Ok(response.map(R::from));
         }
-        let found = self.session(&head).await;
+        let session = match self.session(&head).await {
+            Ok(session) => session,
+            Err(response) => return Ok(response.map(R::from)),
+        };
         let (mut parts, ()) = head.into_parts();
         let headers = parts.headers.clone();
-        let refused = |error: &SessionError| {
-            error_response_by(&*self.handlers, config, &headers, error).map(R::from)
-        };
-        let session = match found {
-            Ok(session) => session,
-            Err((None, error)) => return Ok(refused(&error)),
-            Err((Some(session), error)) => {
-                return Ok(session.error_response(&*self.handlers, &error).map(R::from));
-            }
-        };
         if let Some(session) = &session {
             parts.extensions.insert(session.clone());
         }
@@ -258,10 +251,10 @@ impl<S: RouteStore + Send + Sync + 'static> Shared<S> {
             Err(error) => {
                 let error = error.into().downcast::<SessionError>()?;
                 let response = match &session {
-                    Some(session) => session.error_response(&*self.handlers, &error).map(R::from),
-                    None => refused(&error),
+                    Some(session) => session.error_response(&*self.handlers, &error),
+                    None => error_response_by(&*self.handlers, config, &headers, &error),
                 };
-                return Ok(response);
+                return Ok(response.map(R::from));
             }
         };
         // A handler that wrote tokens itself has signed somebody in, after whatever happened before.
@@ -273,21 +266,20 @@ impl<S: RouteStore + Send + Sync + 'static> Shared<S> {
         Ok(response)
     }
 
-    async fn session(&self, head: &Request<()>) -> Result<Option<RequestSession<S>>, Refused<S>> {
-        let found =
-            RequestSession::from_request(&self.sessions, &self.clock, head, &self.options).await;
-        let Some(session) = found.map_err(|error| (None, error))? else {
-            return Ok(None);
-        };
+    /// The session of a request, or the refusal.
+    async fn session(&self, head: &Request<()>) -> Result<Option<RequestSession<S>>, Response> {
+        let handlers = &*self.handlers;
+        let found = RequestSession::find(&self.sessions, &self.clock, head, &self.options).await;
+        let found = found.map_err(|(came_by, error)| {
+            refusal(handlers, self.sessions.config(), head.headers(), &error, came_by)
+        });
+        let Some(session) = found? else { return Ok(None) };
         match session.validate(&self.options).await {
             Ok(()) => Ok(Some(session)),
-            Err(error) => Err((Some(session), error)),
+            Err(error) => Err(session.error_response(handlers, &error)),
         }
     }
 }
-
-/// An error, and the session if it was found before that.
-type Refused<S> = (Option<RequestSession<S>>, SessionError);
 
 /// Whether a browser asks, as it does without credentials, if a page may send a request (Fetch §3.3.2).
 fn is_preflight<B>(request: &Request<B>) -> bool {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::extract::{Cookies, bearer};
 use super::names::{ACCESS_COOKIE, LEGACY_COOKIE, REFRESH_COOKIE};
-use super::respond::{DefaultErrorHandlers, ErrorHandlers, Response, error_response_by};
+use super::respond::{DefaultErrorHandlers, ErrorHandlers, Response, refusal};
 use super::{TokenHeaders, TransferMethod, anti_csrf};
 use crate::config::AllowedMethod;
 use crate::error::{SessionError, Unproved};
@@ -46,13 +46,14 @@ pub(super) async fn refresh_by<S: SessionRefresher + PrivateKeyReader>(
     let config = sessions.config();
     let cookies = Cookies::of(headers);
     let mut tokens = TokenHeaders::new(config, headers);
-    let (mut response, outcome) = match exchange(sessions, headers, &cookies, device, now).await {
-        Ok((method, refreshed)) => {
+    let (method, exchanged) = exchange(sessions, headers, &cookies, device, now).await;
+    let (mut response, outcome) = match exchanged {
+        Ok(refreshed) => {
             clear_superseded(method, headers, &cookies, &mut tokens);
             tokens.attach(method, &refreshed.tokens, now);
             (super::json(StatusCode::OK, &json!({})), Ok(refreshed.outcome))
         }
-        Err(error) => (error_response_by(handlers, config, headers, &error), Err(error)),
+        Err(error) => (refusal(handlers, config, headers, &error, Some(method)), Err(error)),
     };
     let is_fault = matches!(&outcome, Err(error) if !error.is_about_the_session());
     // It has no value that anybody would lose.
@@ -63,7 +64,7 @@ pub(super) async fn refresh_by<S: SessionRefresher + PrivateKeyReader>(
     (response, outcome)
 }
 
-/// Refreshes with the token that counts (contract §2.4).
+/// Refreshes with the token that counts, and tells how it came (contract §2.4).
 ///
 /// A bearer value of our form is what the client means, whatever cookies came along. A bearer value of
 /// another form is some other system's and does not shadow the cookie.
@@ -73,16 +74,26 @@ async fn exchange<S: SessionRefresher + PrivateKeyReader>(
     cookies: &Cookies<'_>,
     device: &Device,
     now: Timestamp,
-) -> Result<(TransferMethod, Refreshed), SessionError> {
-    let config = sessions.config();
-    let allowed = config.transfer.method;
-    if allowed != AllowedMethod::Cookie
+) -> (TransferMethod, Result<Refreshed, SessionError>) {
+    if sessions.config().transfer.method != AllowedMethod::Cookie
         && let Some(token) = bearer(headers).and_then(UnverifiedRefreshToken::parse)
     {
-        let refreshed = sessions.refresh(&token, AntiCsrfProof::NotUsed, device, now).await?;
-        return Ok((TransferMethod::Header, refreshed));
+        let refreshed = sessions.refresh(&token, AntiCsrfProof::NotUsed, device, now).await;
+        return (TransferMethod::Header, refreshed);
     }
-    let texts = match allowed {
+    let refreshed = exchange_cookie(sessions, headers, cookies, device, now).await;
+    (TransferMethod::Cookie, refreshed)
+}
+
+async fn exchange_cookie<S: SessionRefresher + PrivateKeyReader>(
+    sessions: &Sessions<S>,
+    headers: &HeaderMap,
+    cookies: &Cookies<'_>,
+    device: &Device,
+    now: Timestamp,
+) -> Result<Refreshed, SessionError> {
+    let config = sessions.config();
+    let texts = match config.transfer.method {
         AllowedMethod::Any | AllowedMethod::Cookie => cookies.all(REFRESH_COOKIE),
         AllowedMethod::Header => Vec::new(),
     };
@@ -100,7 +111,7 @@ async fn exchange<S: SessionRefresher + PrivateKeyReader>(
     let candidates = sessions.newest_of_each_session(presented, now).await?;
     for token in candidates.into_iter().take(MAX_SESSIONS) {
         match sessions.refresh(&token, proof, device, now).await {
-            Ok(refreshed) => return Ok((TransferMethod::Cookie, refreshed)),
+            Ok(refreshed) => return Ok(refreshed),
             Err(error) if !error.is_about_the_session() => return Err(error),
             Err(error) if error.ends_session() && refusal.is_some() => {}
             Err(error) => refusal = Some(error),

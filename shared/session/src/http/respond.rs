@@ -88,8 +88,8 @@ fn message(status: StatusCode, message: &str) -> Response {
 ///
 /// Only certainty empties cookies: [`SessionError::SessionEnded`] and [`SessionError::Reuse`], which follow
 /// from an authentic token. [`SessionError::unauthorised`] does not; [`super::RequestSession::error_response`]
-/// knows whether there is a session that it is about. `request` is the headers of the request, which tell
-/// whose cookies those are.
+/// knows whether there is a session that it is about, and leaves cookies alone if its token came by header.
+/// `request` is the headers of the request, which tell whose cookies those are.
 #[must_use]
 pub fn error_response(
     config: &SessionConfig,
@@ -107,16 +107,16 @@ pub fn error_response_by(
     request: &HeaderMap,
     error: &SessionError,
 ) -> Response {
-    refusal(handlers, config, request, error, false)
+    refusal(handlers, config, request, error, None)
 }
 
-/// As [`error_response_by`], where it is known whether the request has a session of its own.
+/// As [`error_response_by`], where it is known how the token came that the error is about.
 pub(super) fn refusal(
     handlers: &dyn ErrorHandlers,
     config: &SessionConfig,
     request: &HeaderMap,
     error: &SessionError,
-    has_session: bool,
+    came_by: Option<TransferMethod>,
 ) -> Response {
     log(error);
     let mut response = match error {
@@ -138,12 +138,19 @@ pub(super) fn refusal(
     let headers = response.headers_mut();
     let mut tokens = TokenHeaders::new(config, request);
     match error {
-        SessionError::SessionEnded(Ended::ByApplication) if has_session => tokens.clear_all(),
         // A front end must learn that its session is gone, or it would ask for ever.
-        SessionError::Unproved(_) | SessionError::SessionEnded(Ended::ByApplication) => {
+        SessionError::Unproved(_) => tokens.clear(TransferMethod::Header),
+        SessionError::SessionEnded(_) | SessionError::Reuse(_) => {
+            // Cookies beside a token that came by header may be another session's, and it may be alive.
+            let is_about_cookies = match came_by {
+                Some(method) => method == TransferMethod::Cookie,
+                None => !matches!(error, SessionError::SessionEnded(Ended::ByApplication)),
+            };
+            if is_about_cookies {
+                tokens.clear(TransferMethod::Cookie);
+            }
             tokens.clear(TransferMethod::Header);
         }
-        SessionError::SessionEnded(_) | SessionError::Reuse(_) => tokens.clear_all(),
         SessionError::InvalidClaims(failures) => {
             let challenges = failures.iter().filter_map(|failure| failure.challenge.as_ref());
             for challenge in challenges.filter_map(authenticate) {

@@ -192,15 +192,26 @@ impl<S: PublicKeyReader + PrivateKeyReader + SessionReader> RequestSession<S> {
         request: &Request<B>,
         options: &RouteOptions,
     ) -> Result<Option<Self>, SessionError> {
+        Self::find(sessions, clock, request, options).await.map_err(|(_, error)| error)
+    }
+
+    /// As [`Self::from_request`]; an error says how the token came that it is about, if there was one.
+    pub(super) async fn find<B: Sync>(
+        sessions: &Arc<Sessions<S>>,
+        clock: &Arc<dyn Clock>,
+        request: &Request<B>,
+        options: &RouteOptions,
+    ) -> Result<Option<Self>, (Option<TransferMethod>, SessionError)> {
         let now = clock.now();
-        let presented = presented(sessions, request, options.verify, now).await?;
-        let Some((text, verified)) = presented else {
+        let presented = presented(sessions, request, options.verify, now).await;
+        let Some((text, verified)) = presented.map_err(|error| (None, error))? else {
             return Ok(None);
         };
-        sessions.check_database(&verified.token, options.database, now).await?;
+        let method = Some(verified.method);
+        let checked = sessions.check_database(&verified.token, options.database, now).await;
+        checked.map_err(|error| (method, error))?;
         let (sessions, clock) = (Arc::clone(sessions), Arc::clone(clock));
         let request = request.headers().clone();
-        let method = Some(verified.method);
         Ok(Some(Self::new(sessions, clock, request, verified.token, text.into_owned(), method)))
     }
 
@@ -333,7 +344,8 @@ impl<S> RequestSession<S> {
     #[must_use]
     pub fn error_response(&self, handlers: &dyn ErrorHandlers, error: &SessionError) -> Response {
         let (config, request) = (self.inner.sessions.config(), &self.inner.request);
-        let mut response = refusal(handlers, config, request, error, true);
+        let came_by = self.state().method;
+        let mut response = refusal(handlers, config, request, error, came_by);
         if !error.ends_session() {
             self.apply(response.headers_mut());
         }
