@@ -63,6 +63,7 @@ sam-lint: $(TOOLS) ## Check: the templates
 	sam validate --lint --template examples/template.yaml
 	sam validate --lint --template examples/front-doors.yaml
 	sam validate --lint --template tests/live/template.yaml
+	python scripts/template-tests
 # SAM builds one function at a time and in silence; here they share the cores and show progress, and SAM finds them done.
 build: $(TOOLS) ## Check: the functions build as they are deployed
 	cargo lambda build $(LOCKED) --release $(if $(filter arm64,$(ARCH)),--arm64) $(addprefix --package ,$(FUNCTIONS))

@@ -227,7 +227,8 @@ fn set(properties: &Value) -> BTreeSet<String> {
 }
 
 /// Which call reads which variable.
-const OWN_VARIABLES: [(&str, &str); 2] = [
+const OWN_VARIABLES: [(&str, &str); 3] = [
+    ("init_tracing", bootstrap::metrics::NAMESPACE_VARIABLE),
     ("with_events", bootstrap::EVENT_BUS_VARIABLE),
     ("signing_sessions", bootstrap::SEAL_VARIABLE),
 ];
@@ -328,6 +329,9 @@ fn every_authorizer_has_an_alarm_on_errors_and_on_throttling() {
 #[test]
 fn the_alarm_on_reuse_watches_the_metric_that_is_written() {
     let alarm = &template()["Resources"]["ReuseAlarm"]["Properties"];
-    assert_eq!(alarm["Namespace"], bootstrap::metrics::NAMESPACE);
+    let namespace = &template()["Globals"]["Function"]["Environment"]["Variables"]
+        [bootstrap::metrics::NAMESPACE_VARIABLE];
+    assert_eq!(text(&alarm["Namespace"]), text(namespace));
+    assert_ne!(text(namespace), "");
     assert_eq!(alarm["MetricName"], bootstrap::metrics::REUSE_DETECTED);
 }

@@ -2,7 +2,7 @@
 
 use std::future::ready;
 use std::io::Write as _;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use session::error::Reuse;
@@ -11,8 +11,12 @@ use session::service::{Listener, SessionEvent, Told};
 
 use crate::SystemClock;
 
-/// The namespace of all our metrics.
-pub const NAMESPACE: &str = "Sesam";
+/// Name of the variable with the namespace of all our metrics: one a stack, so that alarms and graphs of
+/// two stacks in one account do not mix.
+pub const NAMESPACE_VARIABLE: &str = "METRICS_NAMESPACE";
+
+/// The namespace if none is set.
+const NAMESPACE: &str = "Sesam";
 
 /// The metric that should be alarmed on: honest clients cause it only where docs/rotation.md says so.
 pub const REUSE_DETECTED: &str = "ReuseDetected";
@@ -20,11 +24,17 @@ pub const REUSE_DETECTED: &str = "ReuseDetected";
 /// The metric that says that a session's refreshes keep being answered twice.
 pub const REPEATED_OFTEN: &str = "RepeatedOften";
 
-/// Off until a function's start turns it on: standard output is a log stream only on Lambda.
-static IS_ENABLED: AtomicBool = AtomicBool::new(false);
+/// The metric of started processes. Lambda has none, and the log lines that tell are turned off.
+const COLD_STARTS: &str = "ColdStarts";
 
-pub(super) fn enable() {
-    IS_ENABLED.store(true, Ordering::Relaxed);
+/// Where to count; nothing is written before a function's start says so, because standard output is a log
+/// stream only on Lambda.
+static ENABLED: OnceLock<String> = OnceLock::new();
+
+/// Counts from now on, this start first.
+pub(super) fn enable(namespace: Option<String>) {
+    ENABLED.get_or_init(|| namespace.unwrap_or_else(|| NAMESPACE.to_owned()));
+    count(COLD_STARTS, SystemClock.now());
 }
 
 /// Counts what happens to sessions.
@@ -33,22 +43,24 @@ pub struct Metrics;
 
 impl Listener for Metrics {
     fn notify<'a>(&'a self, event: &'a SessionEvent) -> Told<'a> {
-        write(&counted(event, SystemClock.now()));
+        write(|namespace| counted(namespace, event, SystemClock.now()));
         Box::pin(ready(Ok(())))
     }
 }
 
 /// Counts one thing of that name, without dimensions.
 pub fn count(name: &str, now: Timestamp) {
-    write(&line(&[name], 1, &Value::Null, now));
+    write(|namespace| line(namespace, &[name], 1, &Value::Null, now));
 }
 
 /// The line that counts an event. Reuse, and repeats beyond what is usual, have the evidence in the same
 /// line: whose session, and what is known of who asked. The only lines that hold a user and networks; they
 /// hold no token.
-fn counted(event: &SessionEvent, now: Timestamp) -> Value {
+fn counted(namespace: &str, event: &SessionEvent, now: Timestamp) -> Value {
+    let line =
+        |names: &[&str], times, evidence: &Value| line(namespace, names, times, evidence, now);
     match event {
-        SessionEvent::Created { .. } => line(&["Created"], 1, &Value::Null, now),
+        SessionEvent::Created { .. } => line(&["Created"], 1, &Value::Null),
         SessionEvent::Refreshed {
             handle, user_id, tenant_id, outcome, device, repeats, ..
         } if *repeats > 0 && repeats.is_multiple_of(Repeats::MANY) => {
@@ -59,13 +71,11 @@ fn counted(event: &SessionEvent, now: Timestamp) -> Value {
                 "repeats": repeats,
                 "askedBy": device,
             });
-            line(&[outcome.name(), REPEATED_OFTEN], 1, &evidence, now)
+            line(&[outcome.name(), REPEATED_OFTEN], 1, &evidence)
         }
-        SessionEvent::Refreshed { outcome, .. } => line(&[outcome.name()], 1, &Value::Null, now),
-        SessionEvent::Revoked { handles, .. } => {
-            line(&["Revoked"], handles.len(), &Value::Null, now)
-        }
-        SessionEvent::ReuseDetected(reuse) => line(&[REUSE_DETECTED], 1, &evidence(reuse), now),
+        SessionEvent::Refreshed { outcome, .. } => line(&[outcome.name()], 1, &Value::Null),
+        SessionEvent::Revoked { handles, .. } => line(&["Revoked"], handles.len(), &Value::Null),
+        SessionEvent::ReuseDetected(reuse) => line(&[REUSE_DETECTED], 1, &evidence(reuse)),
     }
 }
 
@@ -84,12 +94,12 @@ pub(super) fn evidence(reuse: &Reuse) -> Value {
     })
 }
 
-fn line(names: &[&str], times: usize, evidence: &Value, now: Timestamp) -> Value {
+fn line(namespace: &str, names: &[&str], times: usize, evidence: &Value, now: Timestamp) -> Value {
     let metric = |name: &&str| json!({ "Name": name, "Unit": "Count" });
     let about = json!({
         "Timestamp": now.as_millis(),
         "CloudWatchMetrics": [{
-            "Namespace": NAMESPACE,
+            "Namespace": namespace,
             "Dimensions": [[]],
             "Metrics": names.iter().map(metric).collect::<Vec<_>>(),
         }],
@@ -99,10 +109,10 @@ fn line(names: &[&str], times: usize, evidence: &Value, now: Timestamp) -> Value
     line.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn write(line: &Value) {
-    if IS_ENABLED.load(Ordering::Relaxed) {
+fn write(line: impl FnOnce(&str) -> Value) {
+    if let Some(namespace) = ENABLED.get() {
         // A log line that cannot be written must not fail the request.
-        let _ = writeln!(std::io::stdout().lock(), "{line}");
+        let _ = writeln!(std::io::stdout().lock(), "{}", line(namespace));
     }
 }
 
@@ -125,8 +135,9 @@ mod tests {
             last_used_by: Device::new(Some("owner"), None),
         };
         let event = SessionEvent::ReuseDetected(Box::new(reuse));
-        let line = counted(&event, Timestamp::from_millis(5));
+        let line = counted("Sesam/dev", &event, Timestamp::from_millis(5));
         let metric = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(metric["Namespace"], "Sesam/dev");
         assert_eq!(metric["Metrics"][0]["Name"], "ReuseDetected");
         assert_eq!(line["ReuseDetected"], 1);
         assert_eq!(line["evidence"]["generationDistance"], 2);
@@ -148,7 +159,7 @@ mod tests {
         for (repeats, is_unusual) in
             [(0, false), (1, false), (19, false), (20, true), (21, false), (40, true)]
         {
-            let line = counted(&refreshed(repeats), Timestamp::from_millis(5));
+            let line = counted("Sesam/dev", &refreshed(repeats), Timestamp::from_millis(5));
             assert_eq!(line["Served"], 1);
             assert_eq!(line["RepeatedOften"] == 1, is_unusual, "{repeats}");
             assert_eq!(line["evidence"]["askedBy"]["network"] == "192.0.2.1", is_unusual);
@@ -162,6 +173,6 @@ mod tests {
         let handles = (0..3).map(|n| SessionHandle::from_bytes([n; SessionHandle::LEN])).collect();
         let cause = RevocationCause::ByUser;
         let event = SessionEvent::Revoked { handles, user_id: None, cause };
-        assert_eq!(counted(&event, Timestamp::from_millis(5))["Revoked"], 3);
+        assert_eq!(counted("Sesam/dev", &event, Timestamp::from_millis(5))["Revoked"], 3);
     }
 }
