@@ -128,6 +128,7 @@ mod tests {
         let reuse = Reuse {
             handle: SessionHandle::from_bytes([1; SessionHandle::LEN]),
             user_id: UserId::new("user-1"),
+            recipe_user_id: UserId::new("user-1"),
             tenant_id: TenantId::public(),
             presented: Generation::FIRST,
             current: Generation::FIRST.next().next(),

@@ -116,6 +116,8 @@ pub struct Reuse {
     pub handle: SessionHandle,
     /// Its user.
     pub user_id: UserId,
+    /// The login method's own id of the user.
+    pub recipe_user_id: UserId,
     /// Its tenant.
     pub tenant_id: TenantId,
     /// The generation that was presented.

@@ -72,6 +72,17 @@ impl<'l> Reader<'l> {
         parse(&text).map_err(|problem| self.problem(rejected(problem))).ok()
     }
 
+    /// As [`Self::optional`], of a value that no message may repeat.
+    pub fn secret<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        self.asked.push(name);
+        let text = self.value(name)?;
+        parse(&text).map_err(|problem| self.problem(format!("{name}: {problem}"))).ok()
+    }
+
     /// Reports what is wrong with several settings together, with its remedy.
     pub fn problem(&mut self, problem: impl Into<String>) {
         self.problems.push(problem.into());

@@ -15,7 +15,9 @@ use crate::model::{
     Timestamp, UserId, claims,
 };
 use crate::service::claims::{failures, removing, setting};
-use crate::service::{AntiCsrfProof, DatabaseCheck, ReissuedToken, RevocationCause, Sessions};
+use crate::service::{
+    AntiCsrfProof, DatabaseCheck, Minting, ReissuedToken, RevocationCause, Sessions,
+};
 use crate::store::{
     DynamoDb, PrivateKeyReader, PublicKeyReader, SessionReader, SessionRevoker, SessionUpdater,
 };
@@ -506,7 +508,8 @@ impl<S: SessionUpdater + PrivateKeyReader> RequestSession<S> {
 
     /// Takes over the claims that are stored now, in a new access token unless the old one has expired.
     async fn renew(&self, merged: Session, now: Timestamp) -> Result<(), SessionError> {
-        let reissued = self.inner.sessions.reissue(&self.inner.claims, &merged, now).await?;
+        let (inner, minting) = (&self.inner, Minting::default());
+        let reissued = inner.sessions.reissue(&inner.claims, &merged, minting, now).await?;
         let mut state = self.state();
         // Of several merges at once the last one counts, whoever is back first.
         if merged.payload_size.version < state.version {

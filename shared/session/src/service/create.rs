@@ -2,11 +2,11 @@
 
 use rand_core::CryptoRng;
 
-use super::{IssuedTokens, SessionEvent, Sessions, limits};
+use super::{IssuedTokens, Minting, SessionEvent, Sessions, limits};
 use crate::error::SessionError;
 use crate::model::{
     Authentication, Device, NewSession, PayloadSize, RefreshState, Session, SessionHandle,
-    SessionsOf, Timestamp,
+    SessionsOf, Subject, Timestamp,
 };
 use crate::store::SignInStore;
 use crate::token::registered::drop_those_of_tokens;
@@ -26,6 +26,12 @@ fn check_id(what: &str, id: &str) -> Result<(), SessionError> {
         "the {what} must have 1 to {MAX_ID_LEN} bytes, no control characters, and no white space at \
          either end"
     )))
+}
+
+fn check_ids(subject: &Subject) -> Result<(), SessionError> {
+    check_id("user id", subject.user_id.as_str())?;
+    check_id("recipe user id", subject.recipe_user_id.as_str())?;
+    check_id("tenant id", subject.tenant_id.as_str())
 }
 
 impl<S: SignInStore> Sessions<S> {
@@ -50,15 +56,36 @@ impl<S: SignInStore> Sessions<S> {
         now: Timestamp,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<IssuedTokens, SessionError> {
-        let subject = new.subject;
-        check_id("user id", subject.user_id.as_str())?;
-        check_id("recipe user id", subject.recipe_user_id.as_str())?;
-        check_id("tenant id", subject.tenant_id.as_str())?;
-        let mut payload = new.access_token_payload;
-        drop_those_of_tokens(&mut payload);
+        let mut new = new;
+        check_ids(&new.subject)?;
+        let payload = &mut new.access_token_payload;
+        drop_those_of_tokens(payload);
         payload.insert("iss".to_owned(), self.config.api.issuer().into());
+        payload
+            .extend(new.authentication.take().map(Authentication::into_claims).unwrap_or_default());
+        self.fetch_claims(&new.subject, payload, now).await?;
+        self.create_as_given(new, device, with_anti_csrf, Minting::default(), now, rng).await
+    }
+
+    /// As [`Self::create`], with the claims as they are given: nothing is dropped, fetched or added, not
+    /// even an issuer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::create`], and if there is a claim that each token has of its own.
+    pub async fn create_as_given(
+        &self,
+        new: NewSession,
+        device: Device,
+        with_anti_csrf: bool,
+        minting: Minting,
+        now: Timestamp,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<IssuedTokens, SessionError> {
+        let subject = new.subject;
+        check_ids(&subject)?;
+        let mut payload = new.access_token_payload;
         payload.extend(new.authentication.map(Authentication::into_claims).unwrap_or_default());
-        self.fetch_claims(&subject, &mut payload, now).await?;
         let mut session = Session {
             handle: SessionHandle::random(&subject.user_id, rng),
             subject,
@@ -79,7 +106,8 @@ impl<S: SignInStore> Sessions<S> {
         limits::check_front_json(bytes, self.config.transfer.front_json_limit())?;
         session.payload_size.bound = Some(bytes as u64);
         let keys = self.ensure_keys(now, rng).await?;
-        let issued = self.issue(&keys, &session, session.refresh.current, with_anti_csrf, now)?;
+        let first = session.refresh.current;
+        let issued = self.issue(&keys, &session, first, with_anti_csrf, minting, now)?;
         self.store.create_session(&session).await?;
         self.tell(|| SessionEvent::Created {
             handle: session.handle,

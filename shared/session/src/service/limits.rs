@@ -71,15 +71,25 @@ pub(super) fn claims(claims: Map<String, Value>) -> Result<Map<String, Value>, S
 ///
 /// As [`claims`], and if they are too many, or one of them is not the application's.
 pub(super) fn patch(patch: Map<String, Value>) -> Result<Map<String, Value>, SessionError> {
+    if let Some(name) = registered::unchangeable(&patch) {
+        return Err(SessionError::invalid_input(format!(
+            "the claim {name} belongs to the session itself and cannot be changed"
+        )));
+    }
+    difference(patch)
+}
+
+/// As [`patch`], of claims that are replaced as a whole: the issuer may be among them.
+pub(super) fn difference(patch: Map<String, Value>) -> Result<Map<String, Value>, SessionError> {
     if patch.len() > MAX_MERGED_CLAIMS {
         return Err(SessionError::invalid_input(format!(
             "{} claims are to change, at most {MAX_MERGED_CLAIMS} can at once",
             patch.len()
         )));
     }
-    if let Some(name) = registered::unchangeable(&patch) {
+    if let Some(name) = registered::of_tokens(&patch) {
         return Err(SessionError::invalid_input(format!(
-            "the claim {name} belongs to the session itself and cannot be changed"
+            "every token has a claim {name} of its own, which cannot be changed"
         )));
     }
     let (removed, kept): (Map<_, _>, Map<_, _>) =

@@ -247,7 +247,16 @@ impl<S: SessionUpdater> Sessions<S> {
         patch: Map<String, Value>,
         now: Timestamp,
     ) -> Result<Option<Session>, SessionError> {
-        let patch = limits::patch(patch)?;
+        self.change(handle, limits::patch(patch)?, now).await
+    }
+
+    /// Applies a patch that was looked at; the session as it is then.
+    pub(super) async fn change(
+        &self,
+        handle: &SessionHandle,
+        patch: Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<Option<Session>, SessionError> {
         let limit = self.config.transfer.front_json_limit();
         let added = limits::added_by(&patch);
         // Whatever is there, the patch alone must fit.

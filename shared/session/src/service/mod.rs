@@ -10,6 +10,7 @@ mod keys;
 pub mod limits;
 mod manage;
 mod refresh;
+mod regenerate;
 mod reissue;
 mod rotate;
 pub(crate) mod verify;
@@ -23,6 +24,7 @@ pub use self::jwt::NewJwt;
 use self::keys::KeyRing;
 pub use self::keys::SigningKeys;
 pub use self::refresh::{AntiCsrfProof, RefreshOutcome, Refreshed};
+pub use self::regenerate::Regenerated;
 pub use self::reissue::ReissuedToken;
 pub use self::rotate::{KeyCommand, KeyKind, KeyReport, KeySummary};
 pub use self::verify::DatabaseCheck;
@@ -30,7 +32,7 @@ use crate::config::SessionConfig;
 use crate::error::SessionError;
 use crate::model::{ClaimValidator, Generation, Session, SessionHandle, Timestamp};
 use crate::token::access::{AccessTokenInput, MintedAccessToken};
-use crate::token::{RefreshToken, front_token};
+use crate::token::{RefreshToken, SigningKey, front_token};
 
 /// The session service over a store `S`.
 ///
@@ -46,6 +48,15 @@ pub struct Sessions<S> {
 }
 
 opaque!(IssuedTokens);
+
+/// What a caller may choose of an access token, where it may; by default all is as configured.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Minting {
+    /// Whether a key that rotates signs it.
+    pub use_dynamic_key: Option<bool>,
+    /// How long it is valid: exactly that, if the session lives as long.
+    pub access_token_ttl: Option<Duration>,
+}
 
 /// Tokens issued together, ready to be attached to a response.
 #[derive(Clone)]
@@ -102,6 +113,7 @@ impl<S> Sessions<S> {
         session: &Session,
         generation: Generation,
         with_anti_csrf: bool,
+        minting: Minting,
         now: Timestamp,
     ) -> Result<IssuedTokens, SessionError> {
         let handle = session.handle;
@@ -113,12 +125,25 @@ impl<S> Sessions<S> {
         let refresh_expires_at = session.refresh.ends_at();
         // To the end of the session's last second, so that the refresh that follows is a clear "over".
         let left = now.until(refresh_expires_at) + Duration::from_millis(999);
-        let ttl = jittered(self.config.lifetimes.access_token, &hash).min(left);
+        let ttl = minting
+            .access_token_ttl
+            .unwrap_or_else(|| jittered(self.config.lifetimes.access_token, &hash))
+            .min(left);
         let access = input
-            .sign(keys.signing(self.config.keys.use_dynamic, now)?, now, ttl)
+            .sign(self.signing_key(keys, minting, now)?, now, ttl)
             .map_err(|error| SessionError::Internal(Box::new(error)))?;
         let front = front_token(&session.subject.user_id, access.expires_at, &access.payload);
         Ok(IssuedTokens { handle, access, refresh, refresh_expires_at, front, anti_csrf })
+    }
+
+    /// The key that signs, of the kind that was chosen or else is configured.
+    fn signing_key<'k>(
+        &self,
+        keys: &'k SigningKeys,
+        minting: Minting,
+        now: Timestamp,
+    ) -> Result<&'k SigningKey, SessionError> {
+        keys.signing(minting.use_dynamic_key.unwrap_or(self.config.keys.use_dynamic), now)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Refreshing: one conditional write in the usual case, no read in any.
 
-use super::{IssuedTokens, SessionEvent, Sessions};
+use super::{IssuedTokens, Minting, SessionEvent, Sessions};
 use crate::error::{Ended, Reuse, SessionError, Unproved};
 use crate::model::{
     Decision, Device, Generation, Keeper, Presented, RefreshPolicy, RefreshState, Revocation,
@@ -88,6 +88,22 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
         device: &Device,
         now: Timestamp,
     ) -> Result<Refreshed, SessionError> {
+        self.refresh_with(presented, anti_csrf, device, Minting::default(), now).await
+    }
+
+    /// As [`Self::refresh`], with an access token of the caller's choice.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::refresh`].
+    pub async fn refresh_with(
+        &self,
+        presented: &UnverifiedRefreshToken,
+        anti_csrf: AntiCsrfProof<'_>,
+        device: &Device,
+        minting: Minting,
+        now: Timestamp,
+    ) -> Result<Refreshed, SessionError> {
         let keys = self.minting_keys(&[presented.unverified_master_key_id()], now).await?;
         let master = keys.master(now)?;
         let claims =
@@ -107,7 +123,7 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
         }
         let (session, outcome) = spent?;
         let current = session.refresh.current;
-        let tokens = self.issue(&keys, &session, current, with_anti_csrf, now)?;
+        let tokens = self.issue(&keys, &session, current, with_anti_csrf, minting, now)?;
         let repeats = session
             .repeats
             .filter(|repeats| outcome.is_repeat() && repeats.generation == current.number());
@@ -284,6 +300,7 @@ impl Asked<'_> {
         SessionError::Reuse(Box::new(Reuse {
             handle: tombstone.handle,
             user_id: tombstone.subject.user_id.clone(),
+            recipe_user_id: tombstone.subject.recipe_user_id.clone(),
             tenant_id: tombstone.subject.tenant_id.clone(),
             presented: self.generation,
             current: tombstone.refresh.current,

@@ -1,6 +1,6 @@
 //! A new access token within a generation: after its claims changed.
 
-use super::Sessions;
+use super::{Minting, Sessions};
 use crate::error::SessionError;
 use crate::model::{Session, Timestamp};
 use crate::store::PrivateKeyReader;
@@ -23,11 +23,16 @@ pub struct ReissuedToken {
 
 impl<S: PrivateKeyReader> Sessions<S> {
     /// Mints the successor of an access token of `session` that said these `claims`; `None` if it has expired
-    /// meanwhile: the next refresh brings the claims.
-    pub(crate) async fn reissue(
+    /// meanwhile: the next refresh brings the claims. It ends when that one does, whatever `minting` says.
+    ///
+    /// # Errors
+    ///
+    /// Faults only.
+    pub async fn reissue(
         &self,
         claims: &AccessClaims,
         session: &Session,
+        minting: Minting,
         now: Timestamp,
     ) -> Result<Option<ReissuedToken>, SessionError> {
         if claims.expires_at.as_secs() <= now.as_secs() {
@@ -36,7 +41,7 @@ impl<S: PrivateKeyReader> Sessions<S> {
         let keys = self.minting_keys(&[], now).await?;
         let (hash, anti_csrf) = (&claims.refresh_token_hash, claims.anti_csrf_token.as_deref());
         let input = AccessTokenInput::of(session, hash, anti_csrf);
-        let key = keys.signing(self.config.keys.use_dynamic, now)?;
+        let key = self.signing_key(&keys, minting, now)?;
         let access = input
             .sign_until(key, now, claims.expires_at)
             .map_err(|error| SessionError::Internal(Box::new(error)))?;

@@ -36,10 +36,37 @@ impl<S: PublicKeyReader> Sessions<S> {
         token: UnverifiedAccessToken<'_>,
         now: Timestamp,
     ) -> Result<AccessToken, SessionError> {
+        self.verify_at(token, self.config.keys.use_dynamic, now, now).await
+    }
+
+    /// As [`Self::verify`], whichever kind of key signed it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::verify`].
+    pub async fn verify_by_any_key(
+        &self,
+        token: UnverifiedAccessToken<'_>,
+        now: Timestamp,
+    ) -> Result<AccessToken, SessionError> {
+        let is_dynamic = token.unverified_key_id().is_dynamic();
+        self.verify_at(token, is_dynamic, now, now).await
+    }
+
+    /// What a token says that held at some instant, by the keys that are known at `now`.
+    pub(super) async fn verify_at(
+        &self,
+        token: UnverifiedAccessToken<'_>,
+        dynamic_keys: bool,
+        instant: Timestamp,
+        now: Timestamp,
+    ) -> Result<AccessToken, SessionError> {
         let kid = token.unverified_key_id().as_str();
         let keys = self.keys.verifying(&self.store, Some(kid), now).await?;
+        // One that is not believed any more says nothing about earlier instants either.
+        let keys = keys.filter(|keys| keys.find(kid, now).is_some());
         let keys = keys.ok_or(TokenError::UnknownKey)?;
-        Ok(token.verify(&keys, now, self.config.keys.use_dynamic)?)
+        Ok(token.verify(&keys, instant, dynamic_keys)?)
     }
 
     /// The claims of an access token that was handed over as text, without a request: for sockets and
@@ -131,6 +158,20 @@ impl<S: SessionReader + PrivateKeyReader> Sessions<S> {
         if check == DatabaseCheck::Alive {
             return Ok(());
         }
+        self.check_lineage(token, &session, now).await
+    }
+
+    /// Whether a verified token is of the session's current generation or of its parent.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::TryRefresh`] if it is of an older generation; otherwise faults.
+    pub async fn check_lineage(
+        &self,
+        token: &AccessToken,
+        session: &Session,
+        now: Timestamp,
+    ) -> Result<(), SessionError> {
         let master = self.minting_keys(&[], now).await?.master(now)?;
         let with_anti_csrf = token.claims.anti_csrf_token.is_some();
         let generations = [Some(session.refresh.current), session.refresh.parent];

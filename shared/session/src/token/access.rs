@@ -64,6 +64,21 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
+    /// What a freshly signed token says, as if it had been verified.
+    #[must_use]
+    pub fn of_minted(minted: &MintedAccessToken) -> Option<Self> {
+        let payload = minted.payload.clone();
+        Some(Self { claims: session_claims(&payload, 5)?, payload })
+    }
+
+    /// The application's claims: what the payload says besides those that each token has of its own.
+    #[must_use]
+    pub fn custom_claims(&self) -> Map<String, Value> {
+        let mut claims = self.payload.clone();
+        drop_those_of_tokens(&mut claims);
+        claims
+    }
+
     /// Whether both are of one session, and this one was issued later.
     pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
         self.claims.session_handle == other.claims.session_handle
@@ -325,6 +340,12 @@ impl<'a> UnverifiedAccessToken<'a> {
     #[must_use]
     pub fn unverified_key_id(&self) -> &KeyId {
         &self.key_id
+    }
+
+    /// When it says that it expires.
+    #[must_use]
+    pub const fn unverified_expires_at(&self) -> Timestamp {
+        self.claims.expires_at
     }
 
     /// Checks signature, time and kind of key, in this order (contract §5.5).

@@ -68,6 +68,14 @@ pub(crate) fn unchangeable(patch: &Map<String, Value>) -> Option<&'static str> {
     CLAIMS.into_iter().filter(is_ours).map(|(name, _)| name).find(|name| patch.contains_key(*name))
 }
 
+/// The first claim that every token has of its own.
+#[must_use]
+pub fn of_tokens(claims: &Map<String, Value>) -> Option<&'static str> {
+    let is_theirs =
+        |(name, rule): &(&str, Rule)| *rule == Rule::Token && claims.contains_key(*name);
+    CLAIMS.into_iter().find(is_theirs).map(|(name, _)| name)
+}
+
 fn rule(name: &str) -> Option<Rule> {
     CLAIMS.into_iter().find(|(known, _)| *known == name).map(|(_, rule)| rule)
 }
