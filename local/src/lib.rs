@@ -10,6 +10,7 @@ pub mod dynamodb;
 pub mod event;
 mod example;
 pub mod function;
+mod function_url;
 pub mod gateway;
 mod page;
 pub mod stack;

@@ -14,10 +14,11 @@ use axum::extract::State;
 use bootstrap::SystemClock;
 use bytes::Bytes;
 use clap::Parser;
+use core_driver::CoreConfig;
 use http::{Request, Response, StatusCode};
 use local::dynamodb::{Embedded, client};
 use local::gateway::{Cors, MAX_BODY_BYTES};
-use local::stack::Stack;
+use local::stack::{CORE_PATH, Stack};
 use serde_json::json;
 use session::SessionConfig;
 use tokio::net::TcpListener;
@@ -52,7 +53,14 @@ struct Arguments {
 }
 
 fn known() -> Vec<&'static str> {
-    [SessionConfig::variables(), AuthorizerConfig::variables()].concat()
+    [SessionConfig::variables(), AuthorizerConfig::variables(), core_variables()].concat()
+}
+
+/// Keys in a secret are for AWS.
+fn core_variables() -> Vec<&'static str> {
+    let mut variables = CoreConfig::variables();
+    variables.retain(|name| *name != "CORE_API_KEYS_SECRET");
+    variables
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {
@@ -91,14 +99,17 @@ async fn main() -> anyhow::Result<()> {
     let origins = config.websites.iter().map(|website| website.origin.to_string());
     let cors = Cors { allowed_origins: origins.collect() };
     let clock = Arc::new(SystemClock);
-    let stack = Stack::start(&config, authorizer, client(engine), clock, Some(cors)).await?;
+    let core_config = CoreConfig::from_lookup(|name| arguments.value(name, &url))?;
+    let has_keys = core_config.api_keys.is_some();
+    let stack =
+        Stack::start(&config, authorizer, core_config, client(engine), clock, Some(cors)).await?;
     let stack = Arc::new(stack);
 
     tracing::warn!("private keys lie unsealed in the embedded table: never use them elsewhere");
     tokio::spawn(rotate_hourly(Arc::clone(&stack)));
 
     let terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
-    greet(&url, &arguments, &config);
+    greet(&url, &arguments, &config, has_keys);
     let app = Router::new().fallback(answer).with_state(stack);
     axum::serve(listener, app).with_graceful_shutdown(interrupted(terminate)).await?;
     Ok(())
@@ -150,7 +161,7 @@ async fn interrupted(mut terminate: Signal) {
 }
 
 #[expect(clippy::print_stdout, reason = "this is a command line tool talking to its user")]
-fn greet(url: &str, arguments: &Arguments, config: &SessionConfig) {
+fn greet(url: &str, arguments: &Arguments, config: &SessionConfig, has_keys: bool) {
     println!("Sesam runs at {url}\n");
     if Stack::has_page_bundle() {
         println!("  open {url} and sign in as anybody");
@@ -162,6 +173,8 @@ fn greet(url: &str, arguments: &Arguments, config: &SessionConfig) {
     println!("  or: curl -i {url}/example/signin -H 'content-type: application/json' \\");
     println!("        -d '{{\"userId\":\"alice\"}}'");
     println!("      then send st-access-token as `Authorization: Bearer …` to {url}/api/me\n");
+    let key = if has_keys { "its API key" } else { "no API key" };
+    println!("  back ends with a SuperTokens SDK: connectionURI {url}{CORE_PATH}, {key}\n");
     println!(
         "  access tokens live {} s, F is {} s; --access-token-ttl 10 --refresh-flight 2 shows more",
         config.lifetimes.access_token.as_secs(),

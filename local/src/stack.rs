@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 use authorizer::AuthorizerConfig;
 use aws_sdk_dynamodb::Client;
 use bytes::Bytes;
+use core_driver::{Access as CoreAccess, Core, CoreConfig};
 use http::{Method, Request, Response};
 use serde_json::json;
 use session::http::Endpoint;
@@ -16,6 +17,7 @@ use session::{SessionConfig, Sessions};
 use crate::dynamodb::{create_tables, store_of};
 use crate::example;
 use crate::function::Function;
+use crate::function_url::FunctionUrl;
 use crate::gateway::{Access, Cors, Gateway};
 use crate::page;
 
@@ -30,6 +32,9 @@ macro_rules! http_function {
     }};
 }
 
+/// Where the core's function URL is on this machine.
+pub const CORE_PATH: &str = "/core";
+
 /// The stack: one value answers every request that a browser sends.
 #[derive(Debug)]
 pub struct Stack {
@@ -37,6 +42,7 @@ pub struct Stack {
     /// The API of the documents that pages of any origin may read, to which the domain maps their paths.
     documents: Gateway,
     config: SessionConfig,
+    core: FunctionUrl,
     functions: Functions,
 }
 
@@ -53,6 +59,8 @@ pub struct Functions {
     pub jwks: Function,
     /// The life cycle of keys.
     pub rotate_keys: Function,
+    /// The Core Driver Interface.
+    pub core: Function,
 }
 
 impl Stack {
@@ -67,11 +75,13 @@ impl Stack {
     pub async fn start(
         config: &SessionConfig,
         authorizer: AuthorizerConfig,
+        core_config: CoreConfig,
         client: Client,
         clock: Arc<dyn Clock>,
         cors: Option<Cors>,
     ) -> anyhow::Result<Self> {
-        Self::start_with(config, authorizer, client, clock, cors, |gateway| gateway).await
+        Self::start_with(config, authorizer, core_config, client, clock, cors, |gateway| gateway)
+            .await
     }
 
     /// As [`Self::start`], with an application's own routes on the same gateway.
@@ -82,6 +92,7 @@ impl Stack {
     pub async fn start_with(
         config: &SessionConfig,
         authorizer: AuthorizerConfig,
+        core_config: CoreConfig,
         client: Client,
         clock: Arc<dyn Clock>,
         cors: Option<Cors>,
@@ -117,6 +128,17 @@ impl Stack {
         let refresh = http_function!(sessions(), &clock, refresh::handle);
         let signout = http_function!(sessions(), &clock, signout::handle);
         let jwks = http_function!(sessions(), &clock, jwks::handle);
+        let driver = {
+            // Who can reach this machine may call, unless keys are set.
+            let access = core_config.api_keys.map_or(CoreAccess::Anybody, CoreAccess::Keys);
+            let sessions = Sessions::new(config.clone(), store.clone());
+            let driver = Arc::new(Core { sessions, access, tenants: core_config.tenants });
+            let clock = Arc::clone(&clock);
+            Function::http(move |request| {
+                let (driver, clock) = (Arc::clone(&driver), Arc::clone(&clock));
+                async move { core_driver::handle(&driver, &clock, request).await }
+            })
+        };
         let sign_in = http_function!(sessions(), &clock, example::sign_in);
         let visitor = http_function!(sessions(), &clock, example::visitor);
         let likes = AtomicU64::new(0);
@@ -174,12 +196,17 @@ impl Stack {
             gateway,
             documents: documents.build()?,
             config: config.clone(),
-            functions: Functions { authorizer, refresh, signout, jwks, rotate_keys },
+            core: FunctionUrl::new(CORE_PATH, driver.clone()),
+            functions: Functions { authorizer, refresh, signout, jwks, rotate_keys, core: driver },
         })
     }
 
-    /// Answers one request: the demo page's files, or whatever is behind the gateway.
+    /// Answers one request: the core below its path, the demo page's files, or whatever is behind the
+    /// gateway.
     pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
+        if let Some(answer) = self.core.handle(&request).await {
+            return answer;
+        }
         if let Some(file) = page::file(&request) {
             return file;
         }

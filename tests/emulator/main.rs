@@ -181,6 +181,21 @@ async fn the_built_refresh_answers_with_a_new_pair() {
     assert_eq!(answer["cookies"].as_array().map(Vec::len), Some(2), "{answer}");
 }
 
+/// As it is set up by default it serves whom IAM let in.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_built_core_refreshes_for_whom_iam_let_in() {
+    let answered = answer("CoreFunction", "core/ok.json").await;
+    assert!(
+        answered["body"].as_str().is_some_and(|body| body.contains("refreshToken")),
+        "{answered}"
+    );
+    let refused = answer("CoreFunction", "core/rejected-unsigned.json").await;
+    assert_eq!(
+        (&refused["statusCode"], &refused["body"]),
+        (&401.into(), &"Invalid API key".into())
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_built_signout_ends_the_session() {
     let answer = answer("SignoutFunction", "signout/ok.json").await;
@@ -216,6 +231,7 @@ fn only_functions_that_sign_contain_a_way_to_kms() {
         ("SignoutFunction", false),
         ("RefreshFunction", true),
         ("RotateKeysFunction", true),
+        ("CoreFunction", true),
     ] {
         let binary = std::fs::read(built(logical_id)).unwrap();
         // The prefix of every request to KMS.

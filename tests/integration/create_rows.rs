@@ -8,6 +8,7 @@ use authorizer::AuthorizerConfig;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use core_driver::CoreConfig;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use local::Stack;
 use local::gateway::Cors;
@@ -233,7 +234,10 @@ async fn j1_the_key_set_is_readable_from_any_origin_behind_the_gateway_too() {
     let client = local::dynamodb::client(harness.wire.clone());
     let cors = Cors { allowed_origins: vec!["https://example.com".to_owned()] };
     let (authorizer, clock) = (AuthorizerConfig::default(), Arc::new(harness.clock.clone()));
-    let stack = Stack::start(&harness.config, authorizer, client, clock, Some(cors)).await.unwrap();
+    let core_config = CoreConfig::default();
+    let stack = Stack::start(&harness.config, authorizer, core_config, client, clock, Some(cors))
+        .await
+        .unwrap();
     for path in ["/auth/jwt/jwks.json", "/auth/.well-known/openid-configuration"] {
         let request = Request::get(path).header("origin", "https://elsewhere.example");
         let response = stack.handle(request.body(Bytes::new()).unwrap()).await;

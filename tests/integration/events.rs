@@ -27,6 +27,7 @@ async fn invoked(path: &str) -> Invoked {
         Some("refresh") => &functions.refresh,
         Some("signout") => &functions.signout,
         Some("jwks") => &functions.jwks,
+        Some("core") => &functions.core,
         Some("rotate-keys") => &functions.rotate_keys,
         other => panic!("no function for {other:?}"),
     };

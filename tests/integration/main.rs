@@ -5,6 +5,7 @@ mod authorizer_rows;
 mod bad_input;
 mod budgets;
 mod claims;
+mod core_rows;
 mod create_rows;
 mod effects;
 mod events;

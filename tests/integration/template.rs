@@ -5,6 +5,7 @@ use std::path::Path;
 
 use authorizer::AuthorizerConfig;
 use bytes::Bytes;
+use core_driver::CoreConfig;
 use http::{Method, Request};
 use local::gateway::{Access, Cors, Gateway};
 use serde_yaml_ng::Value;
@@ -47,7 +48,8 @@ impl Function {
         let names = imports.flat_map(|names| names.split(|c: char| !c.is_alphanumeric()));
         let names = names.filter(|name| !name.is_empty() && *name != "as");
         let is_strict = self.properties["Environment"]["Variables"]["CHECK_DATABASE"] == "true";
-        let is_on = |name: &&str| *name != "SessionReader" || is_strict;
+        let may_be_off = self.code == "functions/authorizer" && !is_strict;
+        let is_on = |name: &&str| *name != "SessionReader" || !may_be_off;
         names.filter(is_on).map(str::to_owned).collect()
     }
 
@@ -103,19 +105,20 @@ fn actions(statement: &Value) -> Vec<String> {
     let resource = resource.rsplit(':').next().unwrap();
     let condition = &statement["Condition"];
     let keys = &condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"];
-    let narrowed = if let Some(keys) = keys.as_sequence() {
+    let narrowed: Vec<String> = if let Some(keys) = keys.as_sequence() {
         // `ForAllValues` also holds for a request without keys.
         assert_eq!(condition["Null"]["dynamodb:LeadingKeys"], "false");
-        let keys: Vec<_> = keys.iter().map(text).collect();
-        format!(", item {}", keys.join(" or "))
+        let items = keys.iter().map(|key| format!(", item {}", text(key)));
+        items.collect()
     } else if let Some(source) = condition["StringEquals"].get("events:source") {
-        format!(", source {}", text(source))
+        vec![format!(", source {}", text(source))]
     } else if let Some(table) = condition["StringEquals"].get("kms:EncryptionContext:table") {
-        format!(", for {}", text(table))
+        vec![format!(", for {}", text(table))]
     } else {
-        String::new()
+        vec![String::new()]
     };
-    names.into_iter().map(|name| format!("{name} on {resource}{narrowed}")).collect()
+    let each = names.iter().flat_map(|name| narrowed.iter().map(move |to| (name, to)));
+    each.map(|(name, to)| format!("{name} on {resource}{to}")).collect()
 }
 
 /// What a capability of the store asks for: the requests that its methods make.
@@ -127,12 +130,19 @@ fn asked_for(capability: &str) -> &'static [&'static str] {
             "HasKmsKey: kms:Decrypt on KmsKeyId, for KeyTable",
         ],
         "KeyRotator" => &[
-            "dynamodb:PutItem on KeyTable.Arn, item public#public or public#private",
+            "dynamodb:PutItem on KeyTable.Arn, item public#public",
+            "dynamodb:PutItem on KeyTable.Arn, item public#private",
             "HasKmsKey: kms:GenerateDataKey on KmsKeyId, for KeyTable",
         ],
+        "SessionCreator" => &["dynamodb:PutItem on SessionTable.Arn"],
+        "SessionLister" => &["dynamodb:Query on SessionTable.Arn"],
         "SessionReader" => &["dynamodb:GetItem on SessionTable.Arn"],
         "SessionRefresher" => &["dynamodb:UpdateItem on SessionTable.Arn"],
         "SessionRevoker" => &["dynamodb:DeleteItem on SessionTable.Arn"],
+        "SessionUpdater" => &["dynamodb:UpdateItem on SessionTable.Arn"],
+        "UserRevoker" => {
+            &["dynamodb:Query on SessionTable.Arn", "dynamodb:BatchWriteItem on SessionTable.Arn"]
+        }
         other => panic!("say what {other} asks for"),
     }
 }
@@ -148,7 +158,9 @@ fn every_function_may_do_what_its_capabilities_ask_for_and_nothing_else() {
         let asked = capabilities.iter().flat_map(|capability| asked_for(capability));
         let asked = asked.map(|action| (*action).to_owned());
         let put_events = function.calls("with_events").then(|| put_events.clone());
-        let asked: BTreeSet<_> = asked.chain(put_events).collect();
+        let read_keys = "HasCoreKeys: secretsmanager:GetSecretValue on CoreAccess".to_owned();
+        let read_keys = function.calls("secret").then_some(read_keys);
+        let asked: BTreeSet<_> = asked.chain(put_events).chain(read_keys).collect();
         assert_eq!(permissions(&function), asked, "{}", function.name);
     }
 }
@@ -178,7 +190,7 @@ fn every_grant_on_keys_says_which() {
             }
         }
     }
-    assert_eq!((on_table, on_key), (10, 4));
+    assert_eq!((on_table, on_key), (12, 5));
 }
 
 /// An API with CORS settings drops the CORS headers of its functions, so one without must serve them too.
@@ -227,10 +239,11 @@ fn set(properties: &Value) -> BTreeSet<String> {
 }
 
 /// Which call reads which variable.
-const OWN_VARIABLES: [(&str, &str); 3] = [
+const OWN_VARIABLES: [(&str, &str); 4] = [
     ("init_tracing", bootstrap::metrics::NAMESPACE_VARIABLE),
     ("with_events", bootstrap::EVENT_BUS_VARIABLE),
     ("signing_sessions", bootstrap::SEAL_VARIABLE),
+    ("signer", bootstrap::SEAL_VARIABLE),
 ];
 
 #[test]
@@ -240,6 +253,9 @@ fn every_variable_of_a_function_is_read() {
         let mut read: BTreeSet<_> = everywhere.chain(function.own_variables()).collect();
         if function.sources().contains("AuthorizerConfig::from_lookup") {
             read.extend(AuthorizerConfig::variables());
+        }
+        if function.sources().contains("CoreConfig::from_lookup") {
+            read.extend(CoreConfig::variables());
         }
         for name in function.environment() {
             let function = &function.name;
@@ -272,6 +288,7 @@ fn keys_are_looked_after_every_hour_from_the_first_on() {
 
 const README: &str = include_str!("../../README.md");
 const AUTHORIZER: &str = include_str!("../../docs/authorizer.md");
+const CORE: &str = include_str!("../../docs/core.md");
 
 #[test]
 fn every_variable_stands_in_the_table_of_its_document() {
@@ -280,7 +297,8 @@ fn every_variable_stands_in_the_table_of_its_document() {
     let session = session.map(|name| (name, "README", README));
     let own = AuthorizerConfig::variables();
     let own = own.into_iter().map(|name| (name, "docs/authorizer.md", AUTHORIZER));
-    for (name, file, document) in session.chain(own) {
+    let core = CoreConfig::variables().into_iter().map(|name| (name, "docs/core.md", CORE));
+    for (name, file, document) in session.chain(own).chain(core) {
         let mut rows = document.lines().filter_map(|line| line.strip_prefix("| `"));
         let is_named = rows.any(|row| row.split(" | ").next().unwrap().contains(name));
         assert!(is_named, "{name} is in no table of {file}");
@@ -323,6 +341,23 @@ fn every_authorizer_has_an_alarm_on_errors_and_on_throttling() {
             let wanted = (metric.to_owned(), authorizer.name.clone());
             assert!(alarms.contains(&wanted), "{wanted:?}");
         }
+    }
+}
+
+#[test]
+fn the_core_is_open_to_callers_without_a_signature_only_where_it_asks_for_keys() {
+    let resources = &template()["Resources"];
+    let auth_type = &resources["CoreFunction"]["Properties"]["FunctionUrlConfig"]["AuthType"];
+    let Value::Tagged(choice) = auth_type else { panic!("{auth_type:?}") };
+    let choice: Vec<_> = choice.value.as_sequence().unwrap().iter().map(text).collect();
+    assert_eq!(choice, ["HasCoreKeys", "NONE", "AWS_IAM"]);
+    for permission in ["CoreUrlPermission", "CoreInvokePermission"] {
+        assert_eq!(resources[permission]["Condition"], "HasCoreKeys");
+    }
+    for (name, resource) in resources.as_mapping().unwrap() {
+        let name = text(name);
+        let is_there = resource["Condition"].as_str().is_some_and(|it| it.starts_with("HasCore"));
+        assert_eq!(name.starts_with("Core"), is_there, "{name}");
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use authorizer::AuthorizerConfig;
 use bytes::Bytes;
+use core_driver::CoreConfig;
 use http::{HeaderMap, Method, Request};
 use local::gateway::Cors;
 use local::stack::Stack;
@@ -163,7 +164,10 @@ async fn v6_a_preflight_is_answered_before_the_authorizer() {
     let clock = Arc::new(harness.clock.clone());
     let cors = Cors { allowed_origins: vec!["https://example.com".to_owned()] };
     let authorizer = AuthorizerConfig::default();
-    let stack = Stack::start(&harness.config, authorizer, client, clock, Some(cors)).await.unwrap();
+    let core_config = CoreConfig::default();
+    let stack = Stack::start(&harness.config, authorizer, core_config, client, clock, Some(cors))
+        .await
+        .unwrap();
     harness.wire.take_calls();
     let preflight = Request::options("/api/me")
         .header("origin", "https://example.com")

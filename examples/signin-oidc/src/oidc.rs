@@ -112,7 +112,7 @@ impl Provider {
         Self { issuer, client_id, jwks_url, http, keys: Mutex::default() }
     }
 
-    /// Checks an ID token in the order of OpenID Connect Core §3.1.3.7; `nonce` is what the client put
+    /// Checks an ID token in the order of OpenID Connect Core 1.0 §3.1.3.7; `nonce` is what the client put
     /// into its authentication request.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! Wires a function to its environment, once per cold start.
 //!
 //! The only crate that reads environment variables, the real clock and the operating system's random
-//! generator. A `main` is: [`init_tracing`], [`sessions`] or [`signing_sessions`], run.
+//! generator. A `main` is: [`init_tracing`], [`sessions`], [`verifier`], [`signing_sessions`] or [`signer`],
+//! run.
 
 mod aws;
 mod event_bus;
@@ -13,6 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use session::config::ConfigError;
 use session::model::{Clock, Timestamp};
+use session::service::BoxError;
 use session::store::{DynamoDb, ReadOnly};
 use session::{SessionConfig, Sessions};
 
@@ -67,13 +69,36 @@ pub async fn verifier<T>(
 ///
 /// As [`sessions`].
 pub async fn signing_sessions() -> Result<Sessions<DynamoDb>, ConfigError> {
-    let (service, ()) = settings(|_| Ok(()))?;
-    let store = service.store().await;
-    let Some(key_id) = variable(SEAL_VARIABLE) else {
-        return Ok(Sessions::new(service.config, store));
-    };
-    let client = aws_sdk_kms::Client::new(&sdk_config().await);
-    Ok(Sessions::new(service.config, store.sealed_by(Arc::new(Kms::new(client, key_id)))))
+    let (sessions, ()) = signer(|_| Ok(())).await?;
+    Ok(sessions)
+}
+
+/// As [`signing_sessions`], and the function's own settings.
+///
+/// # Errors
+///
+/// As [`verifier`].
+pub async fn signer<T>(
+    own: impl FnOnce(Lookup) -> Result<T, ConfigError>,
+) -> Result<(Sessions<DynamoDb>, T), ConfigError> {
+    let (service, own) = settings(own)?;
+    let mut store = service.store().await;
+    if let Some(key_id) = variable(SEAL_VARIABLE) {
+        let client = aws_sdk_kms::Client::new(&sdk_config().await);
+        store = store.sealed_by(Arc::new(Kms::new(client, key_id)));
+    }
+    Ok((Sessions::new(service.config, store), own))
+}
+
+/// The text of a secret of Secrets Manager.
+///
+/// # Errors
+///
+/// If the service does not answer, refuses, or the secret is no text.
+pub async fn secret(id: String) -> Result<String, BoxError> {
+    let client = aws_sdk_secretsmanager::Client::new(&sdk_config().await);
+    let answer = client.get_secret_value().secret_id(id).send().await?;
+    answer.secret_string.ok_or_else(|| "the secret is not a text".into())
 }
 
 /// For functions that change sessions: what happens is counted, and told to the event bus if there is

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use authorizer::{AuthorizerConfig, Refusal};
 use bytes::Bytes;
+use core_driver::CoreConfig;
 use http::Method;
 use local::function::{Function, Invoked};
 use local::gateway::Cors;
@@ -377,7 +378,10 @@ async fn with_cors() -> (Harness, Stack) {
     let client = local::dynamodb::client(harness.wire.clone());
     let cors = Cors { allowed_origins: vec!["https://example.com".to_owned()] };
     let (authorizer, clock) = (AuthorizerConfig::default(), Arc::new(harness.clock.clone()));
-    let stack = Stack::start(&harness.config, authorizer, client, clock, Some(cors)).await.unwrap();
+    let core_config = CoreConfig::default();
+    let stack = Stack::start(&harness.config, authorizer, core_config, client, clock, Some(cors))
+        .await
+        .unwrap();
     harness.wire.take_calls();
     (harness, stack)
 }

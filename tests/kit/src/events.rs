@@ -119,6 +119,8 @@ pub fn all() -> Vec<(&'static str, Value)> {
             "jwks/ok-discovery.json",
             http_event("GET", "/auth/.well-known/openid-configuration", &[], &[]),
         ),
+        ("core/ok.json", signed(core_refresh(refresh))),
+        ("core/rejected-unsigned.json", core_refresh(refresh)),
         ("rotate-keys/ok.json", json!({})),
         ("rotate-keys/ok-schedule.json", scheduled_event()),
         ("rotate-keys/ok-rotate-static.json", json!({ "rotate": "static" })),
@@ -139,6 +141,46 @@ pub fn access_token(session: &Session, ttl: Duration) -> String {
 
 fn http_event(method: &str, path: &str, headers: &[(&str, &str)], cookies: &[&str]) -> Value {
     shape::integration(&request(method, path, headers, cookies))
+}
+
+/// A refresh, as a function URL brings it from a back end with a SuperTokens SDK.
+fn core_refresh(refresh_token: &str) -> Value {
+    let body = json!({
+        "refreshToken": refresh_token,
+        "enableAntiCsrf": false,
+        "useDynamicSigningKey": true,
+    });
+    let request = Request::post("/recipe/session/refresh")
+        .header("cdi-version", "5.4")
+        .header("content-type", "application/json; charset=utf-8")
+        .header("rid", "session")
+        .body(Bytes::from(body.to_string()));
+    let mut event = shape::integration(&request.unwrap());
+    event["routeKey"] = "$default".into();
+    event["requestContext"]["routeKey"] = "$default".into();
+    event
+}
+
+/// The same, let in by IAM.
+fn signed(mut event: Value) -> Value {
+    event["requestContext"]["authorizer"] = iam();
+    event
+}
+
+/// What a function URL says of a caller whose signature IAM has verified.
+#[must_use]
+pub fn iam() -> Value {
+    json!({
+        "iam": {
+            "accessKey": "ASIAEXAMPLE",
+            "accountId": "123456789012",
+            "callerId": "AROAEXAMPLE:back-end",
+            "cognitoIdentity": null,
+            "principalOrgId": "o-example",
+            "userArn": "arn:aws:sts::123456789012:assumed-role/back-end/back-end",
+            "userId": "AROAEXAMPLE:back-end",
+        },
+    })
 }
 
 fn request(method: &str, path: &str, headers: &[(&str, &str)], cookies: &[&str]) -> Request<Bytes> {

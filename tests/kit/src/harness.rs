@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use authorizer::AuthorizerConfig;
 use bytes::Bytes;
+use core_driver::CoreConfig;
 use http::{HeaderMap, Method, Request, Response, header};
 use local::Stack;
 use local::dynamodb::{client, create_tables, store_of};
@@ -77,6 +78,7 @@ impl Harness {
     ) -> Self {
         let config = config(settings);
         let authorizer = AuthorizerConfig::from_lookup(lookup(settings)).unwrap();
+        let core_config = CoreConfig::from_lookup(lookup(settings)).unwrap();
         let client = client(wire.clone());
         create_tables(&client).await.unwrap();
         let store = store_of(client.clone(), &config.app_id);
@@ -86,7 +88,9 @@ impl Harness {
         let sessions = Arc::new(Sessions::new(config.clone(), store.clone()));
         let routes = |gateway| routes(gateway, sessions, clock.clone());
         let stack =
-            Stack::start_with(&config, authorizer, client, shared, cors, routes).await.unwrap();
+            Stack::start_with(&config, authorizer, core_config, client, shared, cors, routes)
+                .await
+                .unwrap();
         wire.take_calls();
         Self { stack, clock, wire, store, config }
     }
