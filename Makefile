@@ -11,6 +11,7 @@ LOCKED := $(if $(CI),--locked)
 PAGE := local/page/dist/supertokens.js
 BROWSER := tests/browser/node_modules/.package-lock.json
 VERIFIERS := tests/hostile/node_modules/.package-lock.json tests/hostile/.venv/installed
+SDK := tests/sdk/node_modules/.package-lock.json tests/sdk/.venv/installed
 TOOLS := .venv/installed
 FUZZ_SECONDS ?= 5
 SIZE ?= ci
@@ -25,7 +26,7 @@ endef
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help run test evidence setup page fmt fmt-check lint doc unit verifiers prove fuzz deny advisories sam-lint build emulator browser clean
+.PHONY: help run test evidence setup page fmt fmt-check lint doc unit verifiers prove fuzz deny advisories sam-lint build emulator browser sdk clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,8 +35,8 @@ run: $(PAGE) ## Run the stack on this machine, with the demo page
 test: ## What to run before every commit; SKIP="browser unit" leaves some out
 	@scripts/checks fmt-check sam-lint lint unit browser
 evidence: ## What shows that the promises hold, and that it deploys
-	@scripts/checks doc verifiers prove fuzz deny build emulator
-setup: $(PAGE) $(BROWSER) $(VERIFIERS) $(TOOLS) ## Install all that the checks need
+	@scripts/checks doc verifiers sdk prove fuzz deny build emulator
+setup: $(PAGE) $(BROWSER) $(VERIFIERS) $(SDK) $(TOOLS) ## Install all that the checks need
 	@scripts/chromium
 page: $(PAGE) ## Bundle the demo page's SDK
 fmt: ## Format the code
@@ -50,6 +51,8 @@ unit: $(PAGE) ## Check: the Rust tests
 	cargo test $(LOCKED) --workspace
 verifiers: $(PAGE) $(VERIFIERS) ## Check: tokens and published keys, judged by other libraries
 	@scripts/verifier-tests
+sdk: $(PAGE) $(SDK) ## Check: the published back-end SDKs, and a fuzzer, against the core
+	@scripts/sdk-tests
 prove: ## Check: the claims about refreshing; SIZE=full takes hours
 	@scripts/prove --size $(SIZE)
 fuzz: ## Check: what reads bytes from outside, fuzzed for FUZZ_SECONDS per target
@@ -74,7 +77,7 @@ browser: $(PAGE) $(BROWSER) ## Check: the published web SDK against the stack, i
 	@scripts/browser-tests
 clean: ## Remove everything that was built or installed here
 	cargo clean
-	rm -rf .aws-sam .venv local/page/{dist,node_modules} tests/browser/node_modules tests/hostile/{.venv,node_modules}
+	rm -rf .aws-sam .venv local/page/{dist,node_modules} tests/browser/node_modules tests/{hostile,sdk}/{.venv,node_modules}
 
 $(PAGE): local/page/package.json local/page/package-lock.json
 	cd local/page && npm ci && npm run build && touch dist/supertokens.js
@@ -82,6 +85,10 @@ $(BROWSER): tests/browser/package.json tests/browser/package-lock.json
 	cd tests/browser && npm ci && touch node_modules/.package-lock.json
 tests/hostile/node_modules/.package-lock.json: tests/hostile/package.json tests/hostile/package-lock.json
 	cd tests/hostile && npm ci && touch node_modules/.package-lock.json
+tests/sdk/node_modules/.package-lock.json: tests/sdk/package.json tests/sdk/package-lock.json
+	cd tests/sdk && npm ci && touch node_modules/.package-lock.json
+tests/sdk/.venv/installed: tests/sdk/requirements.txt
+	$(INSTALL_PYTHON)
 tests/hostile/.venv/installed: tests/hostile/requirements.txt
 	$(INSTALL_PYTHON)
 $(TOOLS): scripts/requirements.txt
