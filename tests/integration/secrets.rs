@@ -1,10 +1,13 @@
-//! Nothing that is printed tells a secret: neither what `Debug` shows of a type, nor what a request or a
-//! response shows of its headers.
+//! Nothing that is printed or kept tells a secret: neither what `Debug` shows of a type, nor what a request
+//! or a response shows of its headers, nor a line of the log, nor an item of the table.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use authorizer::Event;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use bytes::Bytes;
 use http::{Method, Request};
 use rand::SeedableRng as _;
@@ -14,10 +17,12 @@ use session::http::{RequestSession, TokenHeaders, TransferMethod, VerifyOptions,
 use session::model::{Clock as _, Device, NewSession};
 use session::service::AntiCsrfProof;
 use session::token::{UnverifiedAccessToken, UnverifiedRefreshToken};
-use testkit::Harness;
 use testkit::clock::START;
 use testkit::front_door::shape;
-use testkit::keys;
+use testkit::harness::Tokens;
+use testkit::{Fault, Harness, keys};
+use tracing::subscriber::NoSubscriber;
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::effects::claims;
 use crate::route::{layer, ok, send, sessions};
@@ -207,10 +212,10 @@ async fn no_session_object_tells_its_tokens() {
     secrets.told_by("TokenHeaders", &format!("{created:?}"));
     let bearer = format!("Bearer {access}");
     let headers = [("authorization", bearer.as_str())];
-    let printed = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
-    let seen = std::sync::Arc::clone(&printed);
+    let printed = Arc::new(Mutex::new(String::new()));
+    let seen = Arc::clone(&printed);
     let handler = move |session: Option<RequestSession>| {
-        let seen = std::sync::Arc::clone(&seen);
+        let seen = Arc::clone(&seen);
         async move {
             let session = session.unwrap();
             session.set_claim_value("x", Value::from(1)).await?;
@@ -223,4 +228,121 @@ async fn no_session_object_tells_its_tokens() {
     assert!(printed.contains("SessionTokens"));
     secrets.told_by("RequestSession", &printed);
     assert!(!printed.contains("eyJ"), "{printed}");
+}
+
+/// The life of a session, from which all its tokens are returned: refreshed, asked again within the window,
+/// forged, met by a store that fails, stolen, over.
+async fn life(stack: &Harness, mode: &str) -> Vec<Tokens> {
+    let refresh = async |tokens: &Tokens, changed: &str| {
+        let (cookie, bearer) =
+            (tokens.refresh_cookie() + changed, tokens.refresh_bearer() + changed);
+        let by_cookie = [("cookie", cookie.as_str()), ("anti-csrf", &tokens.anti_csrf)];
+        let by_header = [("authorization", bearer.as_str())];
+        stack.refresh(if mode == "cookie" { &by_cookie } else { &by_header }).await
+    };
+    let mut all = vec![stack.sign_in(mode).await];
+    for _ in 0..5 {
+        stack.clock.advance(stack.config.refresh.window() * 2);
+        for _ in 0..2 {
+            let response = refresh(all.last().unwrap(), "").await;
+            assert_eq!(response.status(), 200);
+            all.push(Tokens::of(&response));
+        }
+    }
+    let newest = all.last().unwrap();
+    assert_eq!(refresh(newest, "x").await.status(), 401);
+    stack.wire.script([Some(Fault::AccessDenied)]);
+    assert_eq!(refresh(newest, "").await.status(), 500);
+    stack.clock.advance(stack.config.refresh.window() * 2);
+    for _ in ["theft", "over"] {
+        assert_eq!(refresh(&all[0], "").await.status(), 401);
+    }
+    let other = stack.sign_in(mode).await;
+    let (cookie, bearer) = (other.access_cookie(), other.access_bearer());
+    let header = if mode == "cookie" { ("cookie", &cookie) } else { ("authorization", &bearer) };
+    let headers = [(header.0, header.1.as_str()), ("anti-csrf", &other.anti_csrf)];
+    assert_eq!(stack.send(Method::GET, "/api/me", &headers).await.status(), 200);
+    assert_eq!(stack.sign_out(&headers).await.status(), 200);
+    all.push(other);
+    all
+}
+
+/// All that makes those tokens worth anything.
+fn secrets_of(all: &[Tokens]) -> Secrets {
+    let secrets = all.iter().flat_map(|tokens| {
+        let signature = tokens.access.rsplit('.').next().unwrap();
+        let proof = &tokens.refresh[tokens.refresh.len() - 24..];
+        let hash = claims(&tokens.access)["refreshTokenHash1"].as_str().unwrap().to_owned();
+        [
+            signature.to_owned(),
+            proof.to_owned(),
+            tokens.front.clone(),
+            tokens.anti_csrf.clone(),
+            hash,
+        ]
+    });
+    Secrets(secrets.filter(|secret| !secret.is_empty()).collect())
+}
+
+/// What is logged, to look at afterwards.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// At every level, the libraries' lines too.
+#[tokio::test]
+async fn no_line_of_the_log_tells_a_token() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(log.clone())
+        .finish();
+    // Of one dispatcher alone, only the thread that meets a line first is asked whether it listens: with
+    // several tests at once that may be another one.
+    let _another = tracing::Dispatch::new(NoSubscriber::new());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    for mode in ["cookie", "header"] {
+        let stack = Harness::new(&[("ANTI_CSRF", "VIA_TOKEN")]).await;
+        let secrets = secrets_of(&life(&stack, mode).await);
+        let lines = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(lines.contains("refresh token reuse"), "{lines}");
+        secrets.told_by("a line of the log", &lines);
+    }
+}
+
+#[tokio::test]
+async fn no_item_of_a_session_equals_a_token() {
+    for mode in ["cookie", "header"] {
+        let stack = Harness::new(&[("ANTI_CSRF", "VIA_TOKEN")]).await;
+        let secrets = secrets_of(&life(&stack, mode).await);
+        let table = local::dynamodb::client(stack.wire.engine().clone());
+        let items = table.scan().table_name(local::dynamodb::SESSIONS_TABLE).send().await.unwrap();
+        let items = items.items.unwrap();
+        assert_eq!(items.len(), 1);
+        for (name, value) in &items[0] {
+            let text = match value.as_b() {
+                Ok(bytes) => BASE64URL.encode(bytes),
+                Err(value) => format!("{value:?}"),
+            };
+            secrets.told_by(name, &text);
+        }
+    }
 }
