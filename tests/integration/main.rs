@@ -4,6 +4,7 @@ mod applications;
 mod authorizer_rows;
 mod bad_input;
 mod budgets;
+mod check_settings;
 mod claims;
 mod core_rows;
 mod create_rows;

@@ -1,9 +1,9 @@
 //! The template and the code say the same: variables, permissions, names.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use authorizer::AuthorizerConfig;
+use authorizer::{AuthorizerConfig, Refusal};
 use bytes::Bytes;
 use core_driver::CoreConfig;
 use http::{Method, Request};
@@ -19,7 +19,7 @@ fn functions() -> Vec<Function> {
     let resources = template()["Resources"].as_mapping().unwrap().clone();
     let functions = resources.into_iter().filter_map(|(name, resource)| {
         let code = resource["Properties"]["CodeUri"].as_str()?.to_owned();
-        Some(Function { name: text(&name), code, properties: resource["Properties"].clone() })
+        Some(Function { name: text(&name), code, resource: resource.clone() })
     });
     functions.collect()
 }
@@ -28,7 +28,7 @@ fn functions() -> Vec<Function> {
 struct Function {
     name: String,
     code: String,
-    properties: Value,
+    resource: Value,
 }
 
 impl Function {
@@ -47,7 +47,8 @@ impl Function {
         let imports = imports.filter_map(|rest| rest.split(';').next());
         let names = imports.flat_map(|names| names.split(|c: char| !c.is_alphanumeric()));
         let names = names.filter(|name| !name.is_empty() && *name != "as");
-        let is_strict = self.properties["Environment"]["Variables"]["CHECK_DATABASE"] == "true";
+        let variables = &self.resource["Properties"]["Environment"]["Variables"];
+        let is_strict = variables["CHECK_DATABASE"] == "true";
         let may_be_off = self.code == "functions/authorizer" && !is_strict;
         let is_on = |name: &&str| *name != "SessionReader" || !may_be_off;
         names.filter(is_on).map(str::to_owned).collect()
@@ -65,28 +66,29 @@ impl Function {
     }
 
     /// What is set for it: what is set for all, and what is set for it alone.
-    fn environment(&self) -> BTreeSet<String> {
-        let mut names = set(&template()["Globals"]["Function"]);
-        names.extend(set(&self.properties));
-        names
+    fn environment(&self) -> Variables {
+        let ignored = self.resource["IgnoreGlobals"].as_sequence();
+        let has_globals = !ignored.is_some_and(|names| names.iter().any(|it| it == "Environment"));
+        let globals =
+            if has_globals { set(&template()["Globals"]["Function"]) } else { Variables::new() };
+        globals.into_iter().chain(set(&self.resource["Properties"])).collect()
     }
 }
 
 /// What a function may do, as `action on resource` and, where it is narrowed, to what; what depends on
 /// a condition begins with that.
 fn permissions(function: &Function) -> BTreeSet<String> {
-    let permissions = function.properties["Policies"].as_sequence().unwrap().iter().flat_map(
-        |policy| match policy {
-            Value::Tagged(choice) => {
-                assert_eq!(choice.tag, "If");
-                assert_eq!(text(&choice.value[2]), "AWS::NoValue");
-                let condition = text(&choice.value[0]);
-                let granted = granted(&choice.value[1]).into_iter();
-                granted.map(|permission| format!("{condition}: {permission}")).collect()
-            }
-            policy => granted(policy),
-        },
-    );
+    let policies = function.resource["Properties"]["Policies"].as_sequence();
+    let permissions = policies.into_iter().flatten().flat_map(|policy| match policy {
+        Value::Tagged(choice) => {
+            assert_eq!(choice.tag, "If");
+            assert_eq!(text(&choice.value[2]), "AWS::NoValue");
+            let condition = text(&choice.value[0]);
+            let granted = granted(&choice.value[1]).into_iter();
+            granted.map(|permission| format!("{condition}: {permission}")).collect()
+        }
+        policy => granted(policy),
+    });
     permissions.collect()
 }
 
@@ -154,7 +156,8 @@ fn every_function_may_do_what_its_capabilities_ask_for_and_nothing_else() {
         format!("HasEventBus: events:PutEvents on event-bus/${{EventBusName}}, source {source}");
     for function in functions() {
         let capabilities = function.capabilities();
-        assert!(!capabilities.is_empty(), "{}", function.name);
+        let is_checker = function.name == "CheckSettingsFunction";
+        assert_eq!(capabilities.is_empty(), is_checker, "{}", function.name);
         let asked = capabilities.iter().flat_map(|capability| asked_for(capability));
         let asked = asked.map(|action| (*action).to_owned());
         let put_events = function.calls("with_events").then(|| put_events.clone());
@@ -198,13 +201,11 @@ fn every_grant_on_keys_says_which() {
 async fn the_key_set_and_the_discovery_document_are_readable_from_any_origin() {
     let stack = Harness::new(&[]).await;
     let functions = stack.stack.functions();
-    let events = template()["Resources"]["JwksFunction"]["Properties"]["Events"].clone();
-    let events = events.as_mapping().unwrap().values();
-    let apis: BTreeSet<_> = events.map(|event| text(&event["Properties"]["ApiId"])).collect();
     for path in ["/auth/jwt/jwks.json", "/auth/.well-known/openid-configuration"] {
         let mut readable = Vec::new();
-        for api in &apis {
+        for api in ["HttpApi", "PublicApi"] {
             let api = &template()["Resources"][api]["Properties"];
+            assert!(api["DefinitionBody"]["paths"][path].get("get").is_some(), "{path}");
             let allowed_origins = vec!["https://example.com".to_owned()];
             let cors = api.get("CorsConfiguration").map(|_| Cors { allowed_origins });
             let gateway = Gateway::new(functions.authorizer.clone(), cors)
@@ -216,7 +217,7 @@ async fn the_key_set_and_the_discovery_document_are_readable_from_any_origin() {
             assert_eq!(response.status(), 200);
             readable.extend(response.headers().get("access-control-allow-origin").cloned());
         }
-        assert_eq!(readable, ["*"], "{path} {apis:?}");
+        assert_eq!(readable, ["*"], "{path}");
     }
 }
 
@@ -232,10 +233,14 @@ fn every_folder_in_functions_is_deployed() {
     );
 }
 
-/// The names that one part of the template sets.
-fn set(properties: &Value) -> BTreeSet<String> {
+/// Variables by name, each with what it is set to.
+type Variables = BTreeMap<String, Value>;
+
+/// What one part of the template sets.
+fn set(properties: &Value) -> Variables {
     let variables = properties["Environment"]["Variables"].as_mapping();
-    variables.into_iter().flat_map(|variables| variables.keys()).map(text).collect()
+    let variables = variables.into_iter().flatten();
+    variables.map(|(name, value)| (text(name), value.clone())).collect()
 }
 
 /// Which call reads which variable.
@@ -246,34 +251,73 @@ const OWN_VARIABLES: [(&str, &str); 4] = [
     ("signer", bootstrap::SEAL_VARIABLE),
 ];
 
+/// Every variable that the code of a function reads; the checker's are in its requests.
+fn read_by(function: &Function) -> BTreeSet<&'static str> {
+    if function.name == "CheckSettingsFunction" {
+        return BTreeSet::from([bootstrap::metrics::NAMESPACE_VARIABLE]);
+    }
+    let everywhere = SessionConfig::variables().into_iter().chain(bootstrap::TABLE_VARIABLES);
+    let mut read: BTreeSet<_> = everywhere.chain(function.own_variables()).collect();
+    if function.sources().contains("AuthorizerConfig::from_lookup") {
+        read.extend(AuthorizerConfig::variables());
+    }
+    if function.sources().contains("CoreConfig::from_lookup") {
+        read.extend(CoreConfig::variables());
+    }
+    read.insert("AWS_ENDPOINT_URL_DYNAMODB");
+    read
+}
+
+/// `sam local` sets variables that the template has, and drops all others without a word.
 #[test]
-fn every_variable_of_a_function_is_read() {
+fn a_function_is_given_every_variable_that_it_reads_and_no_other() {
     for function in functions() {
-        let everywhere = SessionConfig::variables().into_iter().chain(bootstrap::TABLE_VARIABLES);
-        let mut read: BTreeSet<_> = everywhere.chain(function.own_variables()).collect();
-        if function.sources().contains("AuthorizerConfig::from_lookup") {
-            read.extend(AuthorizerConfig::variables());
+        let given = function.environment();
+        let given: BTreeSet<_> = given.keys().map(String::as_str).collect();
+        assert_eq!(given, read_by(&function), "{}", function.name);
+    }
+}
+
+/// Names of parameters that a part of the template refers to.
+fn parameters_in(part: &Value) -> BTreeSet<String> {
+    let all = template()["Parameters"].as_mapping().unwrap().clone();
+    let part = serde_yaml_ng::to_string(part).unwrap();
+    let words: BTreeSet<_> = part.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    all.keys().map(text).filter(|name| words.contains(name.as_str())).collect()
+}
+
+/// What is checked is what the functions get. And where a parameter changes a function, it changes the
+/// digest: otherwise no version is published, and the alias goes on serving with the old value.
+#[test]
+fn the_settings_that_are_checked_are_those_of_the_functions() {
+    let settings = &template()["Resources"]["Settings"]["Properties"]["Settings"];
+    let settings = settings.as_mapping().unwrap();
+    let mut wanted = Variables::new();
+    for function in functions() {
+        let variables = function.environment().into_iter();
+        wanted.extend(variables.filter(|(_, value)| !parameters_in(value).is_empty()));
+        if function.name != "CheckSettingsFunction" {
+            let properties = &function.resource["Properties"];
+            assert_eq!(text(&properties["VersionDescription"]), "Settings.Digest");
+            assert!(text(&properties["Description"]).ends_with(" (${Settings.Digest})"));
         }
-        if function.sources().contains("CoreConfig::from_lookup") {
-            read.extend(CoreConfig::variables());
-        }
-        for name in function.environment() {
-            let function = &function.name;
-            assert!(read.contains(name.as_str()), "{function} is given {name} and never reads it");
-        }
+    }
+    let mut checked: Variables =
+        settings.iter().map(|(name, value)| (text(name), value.clone())).collect();
+    assert_eq!(checked.remove("Architecture").as_ref().map(text).as_deref(), Some("Architecture"));
+    assert_eq!(checked, wanted);
+    // Of how a function runs nothing else takes a value from a parameter.
+    let globals = template()["Globals"]["Function"].clone();
+    for (name, value) in globals.as_mapping().unwrap() {
+        let is_known = ["Environment", "Architectures", "DeploymentPreference"];
+        assert!(is_known.contains(&&*text(name)) || parameters_in(value).is_empty(), "{name:?}");
     }
 }
 
 #[test]
-fn every_variable_that_a_function_needs_is_set() {
-    let error = SessionConfig::from_lookup(|_| None).unwrap_err();
-    let required = error.problems.iter().filter_map(|problem| problem.split_whitespace().next());
-    let required: Vec<_> = required.chain(bootstrap::TABLE_VARIABLES).collect();
-    for function in functions() {
-        let set = function.environment();
-        for name in required.iter().copied().chain(function.own_variables()) {
-            assert!(set.contains(name), "{} is not given {name}", function.name);
-        }
+fn whatever_has_settings_waits_until_they_are_checked() {
+    for table in ["SessionTable", "KeyTable"] {
+        assert_eq!(template()["Resources"][table]["DependsOn"], "Settings");
     }
 }
 
@@ -325,22 +369,35 @@ fn what_documents_show_of_templates_is_in_templates_that_are_checked() {
     }
 }
 
-#[test]
-fn every_authorizer_has_an_alarm_on_errors_and_on_throttling() {
+/// Names and properties of the template's own resources of a type.
+fn own_resources(kind: &str) -> Vec<(String, Value)> {
     let resources = template()["Resources"].as_mapping().unwrap().clone();
-    let alarms: Vec<_> = resources
-        .values()
-        .filter(|resource| resource["Type"] == "AWS::CloudWatch::Alarm")
-        .map(|alarm| {
-            let alarm = &alarm["Properties"];
-            (text(&alarm["MetricName"]), text(&alarm["Dimensions"][0]["Value"]))
-        })
-        .collect();
+    let wanted = resources.into_iter().filter(|(_, resource)| resource["Type"] == kind);
+    wanted.map(|(name, resource)| (text(&name), resource["Properties"].clone())).collect()
+}
+
+/// An alarm on Lambda's own metric would ring for every expired token of a REST API.
+#[test]
+fn every_authorizer_has_an_alarm_on_faults_and_on_throttling() {
+    let alarms = own_resources("AWS::CloudWatch::Alarm").into_iter().map(|(_, alarm)| {
+        let watched = text(&alarm["Dimensions"][0]["Value"]);
+        (text(&alarm["MetricName"]), watched)
+    });
+    let alarms: BTreeSet<_> = alarms.collect();
+    let filters = own_resources("AWS::Logs::MetricFilter");
     for authorizer in functions().iter().filter(|it| it.code == "functions/authorizer") {
-        for metric in ["Errors", "Throttles"] {
-            let wanted = (metric.to_owned(), authorizer.name.clone());
-            assert!(alarms.contains(&wanted), "{wanted:?}");
-        }
+        let name = &authorizer.name;
+        assert!(alarms.contains(&("Throttles".to_owned(), name.clone())), "{name}");
+        assert!(!alarms.contains(&("Errors".to_owned(), name.clone())), "{name}");
+        let logs = text(&authorizer.resource["Properties"]["LoggingConfig"]["LogGroup"]);
+        let of_log = filters.iter().find(|(_, filter)| text(&filter["LogGroupName"]) == logs);
+        let (_, filter) = of_log.unwrap();
+        let metric = text(&filter["MetricTransformations"][0]["MetricName"]);
+        assert!(alarms.contains(&(metric, String::new())), "{name}");
+        // What the runtime logs of a raised 401, and of nothing else.
+        let unauthorized = format!("$.fields.message != \"{:?}\"", Refusal::Unauthorized);
+        let pattern = text(&filter["FilterPattern"]);
+        assert!(pattern.contains(&unauthorized), "{pattern}");
     }
 }
 

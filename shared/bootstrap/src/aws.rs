@@ -5,9 +5,14 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::http::HttpConnector as _;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
 use tokio::sync::OnceCell;
+use tokio::time::timeout;
 
 /// The trust bundle of Amazon Linux 2023, the image of `provided.al2023`.
 const LAMBDA_TRUST_BUNDLE: &str = "/etc/pki/tls/certs/ca-bundle.crt";
@@ -22,15 +27,12 @@ async fn load() -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .timeout_config(timeouts())
         .retry_config(retries());
-    if let Some(trust) = one_bundle() {
-        let tls = TlsContext::builder().with_trust_store(trust).build();
-        if let Ok(tls) = tls {
-            let client = aws_smithy_http_client::Builder::new()
-                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-                .tls_context(tls)
-                .build_https();
-            loader = loader.http_client(client);
-        }
+    if let Some(tls) = one_bundle() {
+        let client = aws_smithy_http_client::Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .tls_context(tls)
+            .build_https();
+        loader = loader.http_client(client);
     }
     loader.load().await
 }
@@ -52,9 +54,47 @@ pub fn retries() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(25))
 }
 
+/// Why [`put`] failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    /// The address is none.
+    #[error("the address cannot be read")]
+    Address,
+    /// Nobody answered, or not within 2 s.
+    #[error("there is no answer")]
+    NoAnswer,
+    /// The answer's status is not 2xx.
+    #[error("the answer is {0}")]
+    Refused(u16),
+}
+
+/// Puts a document at an address that signs for itself, such as `CloudFormation` gives to custom resources.
+/// There is no `content-type`, which the signature would have to name.
+///
+/// # Errors
+///
+/// [`PutError`], without the address: whoever reads it could write there.
+pub async fn put(address: &str, document: Vec<u8>) -> Result<(), PutError> {
+    let mut request = HttpRequest::new(SdkBody::from(document));
+    request
+        .set_method("PUT")
+        .and_then(|()| request.set_uri(address))
+        .map_err(|_| PutError::Address)?;
+    let mut connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+    if let Some(tls) = one_bundle() {
+        connector = connector.tls_context(tls);
+    }
+    let answer = timeout(Duration::from_secs(2), connector.build().call(request)).await;
+    match answer.map_err(|_| PutError::NoAnswer)?.map_err(|_| PutError::NoAnswer)?.status() {
+        status if status.is_success() => Ok(()),
+        status => Err(PutError::Refused(status.as_u16())),
+    }
+}
+
 /// The platform's bundle alone: by default the client also parses every file of the certificate
 /// directory, the same certificates again, which is more than half of a cold start's own work.
-fn one_bundle() -> Option<TrustStore> {
+fn one_bundle() -> Option<TlsContext> {
     let bundle = std::fs::read(LAMBDA_TRUST_BUNDLE).ok()?;
-    Some(TrustStore::empty().with_pem_certificate(bundle))
+    let trust = TrustStore::empty().with_pem_certificate(bundle);
+    TlsContext::builder().with_trust_store(trust).build().ok()
 }

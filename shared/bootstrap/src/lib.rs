@@ -19,7 +19,7 @@ use session::store::{DynamoDb, ReadOnly};
 use session::{SessionConfig, Sessions};
 
 use self::aws::sdk_config;
-pub use self::aws::{retries, timeouts};
+pub use self::aws::{PutError, put, retries, timeouts};
 pub use self::event_bus::{EVENT_SOURCE, EventBus};
 pub use self::kms::Kms;
 
