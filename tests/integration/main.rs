@@ -21,6 +21,7 @@ mod limits;
 mod manage;
 mod merges;
 mod mint;
+mod permissions;
 mod properties;
 mod refresh_rows;
 mod reports;

@@ -11,6 +11,8 @@ use bootstrap::EventBus;
 use local::dynamodb::sdk_config;
 use serde_json::{Value, json};
 
+use crate::iam::Iam;
+
 /// Entries that one call may have.
 const MAX_ENTRIES: usize = 10;
 
@@ -51,6 +53,11 @@ impl Bus {
     /// What ships, leading here.
     pub fn listener(&self) -> EventBus {
         EventBus::new(Client::new(&sdk_config(self.clone())), Self::NAME)
+    }
+
+    /// What ships, leading here through IAM.
+    pub fn listener_through(&self, iam: &Iam) -> EventBus {
+        EventBus::new(Client::new(&sdk_config(iam.before(self.clone()))), Self::NAME)
     }
 
     /// Breaks every call from now on, or none.

@@ -14,6 +14,8 @@ use bootstrap::Kms;
 use local::dynamodb::sdk_config;
 use serde_json::{Value, json};
 
+use crate::iam::Iam;
+
 /// The ARN of the only key that exists.
 pub const KEY_ID: &str =
     "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -59,6 +61,11 @@ impl EmulatedKms {
     /// The same, asking for another key.
     pub fn data_keys_of(&self, key_id: &str) -> Arc<Kms> {
         Arc::new(Kms::new(Client::new(&sdk_config(self.clone())), key_id))
+    }
+
+    /// The way to it through IAM.
+    pub fn data_keys_through(&self, iam: &Iam) -> Arc<Kms> {
+        Arc::new(Kms::new(Client::new(&sdk_config(iam.before(self.clone()))), KEY_ID))
     }
 
     /// Breaks every request from now on, or none.
