@@ -51,7 +51,7 @@ unit: $(PAGE) ## Check: the Rust tests
 	cargo test $(LOCKED) --workspace
 verifiers: $(PAGE) $(VERIFIERS) ## Check: tokens and published keys, judged by other libraries
 	@scripts/verifier-tests
-sdk: $(PAGE) $(SDK) ## Check: the published back-end SDKs, and a fuzzer, against the core
+sdk: $(PAGE) $(BROWSER) $(SDK) ## Check: the published back-end SDKs, and a fuzzer, against the core
 	@scripts/sdk-tests
 prove: ## Check: the claims about refreshing; SIZE=full takes hours
 	@scripts/prove --size $(SIZE)

@@ -1,60 +1,28 @@
 // supertokens-node with Express: over HTTP by cookies and headers, and by its functions.
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as passes } from "node:timers/promises";
-import express from "express";
 import SuperTokens from "supertokens-node";
-import { errorHandler, middleware } from "supertokens-node/framework/express/index.js";
 import JWT from "supertokens-node/recipe/jwt/index.js";
 import Session from "supertokens-node/recipe/session/index.js";
-import { PrimitiveClaim } from "supertokens-node/recipe/session/claims.js";
-import { verifySession } from "supertokens-node/recipe/session/framework/express/index.js";
-import { ACCESS_TOKEN_TTL_SECONDS, API_KEY, Client, WINDOW_MS, startCore } from "./harness.js";
+import { plan, startApp } from "./app.js";
+import { ACCESS_TOKEN_TTL_SECONDS, Client, WINDOW_MS, startCore } from "./harness.js";
 
-const plan = new PrimitiveClaim({ key: "plan", fetchValue: (userId) => (userId === "ada" ? "gold" : "free") });
 const user = (id) => new SuperTokens.RecipeUserId(id);
 
+let app;
 let core;
 let origin;
-let server;
 
 before(async () => {
   core = await startCore();
-  const app = express();
-  server = app.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  origin = `http://127.0.0.1:${server.address().port}`;
-  SuperTokens.init({
-    framework: "express",
-    supertokens: { connectionURI: core.connectionURI, apiKey: API_KEY },
-    appInfo: { appName: "test", apiDomain: origin, websiteDomain: origin },
-    recipeList: [Session.init(), JWT.init()],
-  });
-  app.use(middleware());
-  app.use(express.json());
-  app.post("/signin", async (request, response) => {
-    const session = await Session.createNewSession(request, response, "public", user(request.body.userId), { role: "member" });
-    response.json({ handle: session.getHandle() });
-  });
-  app.get("/me", verifySession(), (request, response) => {
-    response.json({ userId: request.session.getUserId(), payload: request.session.getAccessTokenPayload() });
-  });
-  app.get("/strict", verifySession({ checkDatabase: true }), (_, response) => response.json({}));
-  app.get("/gold", verifySession({ overrideGlobalClaimValidators: (given) => [...given, plan.validators.hasValue("gold")] }), (_, response) => response.json({}));
-  app.post("/claims", verifySession(), async (request, response) => {
-    await request.session.mergeIntoAccessTokenPayload(request.body);
-    response.json({});
-  });
-  app.use(errorHandler());
-  // Express prints the errors that it is left with.
-  app.use((error, _request, response, _next) => response.status(500).json({ message: String(error) }));
+  app = await startApp(core.connectionURI);
+  origin = app.origin;
 });
 
 after(async () => {
-  server.closeAllConnections();
-  server.close();
+  app.stop();
   await core.stop();
 });
 

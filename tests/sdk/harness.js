@@ -11,11 +11,17 @@ export const ACCESS_TOKEN_TTL_SECONDS = 6;
 /** F is 1 s, so a spent token is worth nothing after this. */
 export const WINDOW_MS = 2_100;
 
-/** Starts both. `calls()` gives the calls since it was asked last, as `POST /recipe/session`. */
-export async function startCore(settings = []) {
+/** What the reference's refresh tokens have behind them. */
+const DOTS = ".nonce.V2";
+
+/**
+ * Starts both. `calls()` gives the calls since it was asked last, as `POST /recipe/session`. With `hasDots`, refresh
+ * tokens look like the reference's.
+ */
+export async function startCore({ hasDots = false } = {}) {
   const stack = await startStack({
     accessTokenTtl: ACCESS_TOKEN_TTL_SECONDS,
-    settings: [`CORE_API_KEYS=${API_KEY}`, ...settings],
+    settings: [`CORE_API_KEYS=${API_KEY}`],
   });
   let seen = [];
   const proxy = createServer(async (request, response) => {
@@ -26,13 +32,15 @@ export async function startCore(settings = []) {
     seen.push(`${request.method} ${path}`);
     const headers = { ...request.headers };
     for (const name of ["host", "connection", "content-length", "transfer-encoding"]) delete headers[name];
-    const body = chunks.length > 0 ? Buffer.concat(chunks) : undefined;
+    let body = chunks.length > 0 ? Buffer.concat(chunks).toString() : undefined;
+    if (hasDots) body = body?.replace(DOTS, "");
     const answer = await fetch(stack.origin + request.url, { method: request.method, headers, body });
     response.writeHead(answer.status, {
       "content-type": answer.headers.get("content-type") ?? "text/plain",
       ...(answer.headers.has("cache-control") && { "cache-control": answer.headers.get("cache-control") }),
     });
-    response.end(Buffer.from(await answer.arrayBuffer()));
+    const text = await answer.text();
+    response.end(hasDots ? text.replace(/("refreshToken":{[^}]*"token":"[^"]*)/, `$1${DOTS}`) : text);
   });
   proxy.listen(0, "127.0.0.1");
   await once(proxy, "listening");
@@ -50,6 +58,13 @@ export async function startCore(settings = []) {
       await stack.stop();
     },
   };
+}
+
+/** Calls a core without an SDK. */
+export async function askCore({ connectionURI }, method, path, body) {
+  const headers = { "api-key": API_KEY, "cdi-version": "5.4", "content-type": "application/json" };
+  const answer = await fetch(connectionURI + path, { method, headers, body: body && JSON.stringify(body) });
+  return answer.json();
 }
 
 /** A client that keeps cookies or header tokens as the web SDK does, without a browser. */
