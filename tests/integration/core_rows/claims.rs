@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use testkit::keys;
 
-use super::{Core, Issued, NO_SESSION, USUAL, claims, is_gone, key_id, names, regenerating};
+use super::{
+    Core, Issued, NEWEST, NO_SESSION, USUAL, claims, is_gone, key_id, names, new_session,
+    regenerating,
+};
 use crate::mint::Jwt;
 
 const PATH: &str = "/recipe/session/regenerate";
@@ -114,7 +117,10 @@ async fn ch7_a_token_that_is_not_authentic_changes_nothing_and_clears_nothing() 
 #[tokio::test]
 async fn ch7_a_key_that_was_revoked_rewrites_nothing_through_a_token_that_has_expired() {
     let core = Core::new(&[]).await;
-    let issued = with_claims(&core, json!({ "k": 1 })).await;
+    // Its key was still believed when it ended.
+    let short = json!({ "userDataInJWT": { "k": 1 }, "accessTokenValidity": 60_000 });
+    let issued = core.at(NEWEST).post("/recipe/session", new_session(short)).await;
+    let issued = Issued(issued.json());
     let rotate = &core.stack.stack.functions().rotate_keys;
     rotate.invoke(json!({ "revoke": keys::DYNAMIC_ID })).await.unwrap();
     core.advance(HOUR);
