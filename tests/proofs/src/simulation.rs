@@ -83,6 +83,10 @@ pub fn run(size: Size) -> anyhow::Result<Vec<Claim>> {
             holds: refused == 0 && all.refreshes >= seeds * REFRESHES_PER_SEED,
         },
         Claim {
+            text: "a token that was stored late, and displaced meanwhile, is taken back".to_owned(),
+            holds: all.ways.get("reclaimed").is_some_and(|count| *count > 0),
+        },
+        Claim {
             text: format!("the token that each of {} sessions stored still refreshes", all.kept),
             holds: all.count("lost session") == 0 && all.kept > 0,
         },
@@ -254,6 +258,8 @@ struct Device {
     known: Cell<u32>,
     /// Whether one of its pages has stood still: it may once in a day, and no world lives as long.
     has_stood_still: Cell<bool>,
+    /// Until when its other pages rest as well, since it is in the background.
+    background_until: Cell<Duration>,
     leaving: Cell<Leaving>,
 }
 
@@ -411,6 +417,7 @@ impl World {
             let resting = self.resting_until.get().saturating_sub(self.elapsed());
             sleep(resting + self.pause(device, window)).await;
             loop {
+                sleep(device.background_until.get().saturating_sub(self.elapsed())).await;
                 if self.is_over.get() {
                     return;
                 }
@@ -508,7 +515,10 @@ impl World {
     /// Waits far longer than a flight; whether the page goes on before the session rotates. If not, it
     /// is closed.
     async fn goes_on(&self, device: &Device, stored: &Stored) -> bool {
-        sleep(self.up_to(self.settings.refresh.window() * 3)).await;
+        let window = self.settings.refresh.window();
+        let background = window + self.up_to(window);
+        device.background_until.set(self.elapsed() + background);
+        sleep(background + self.up_to(window * 2)).await;
         let session = self.look.session(&device.handle).await.unwrap();
         let held = self.claims(&stored.refresh).map(|claims| claims.generation);
         let goes_on = session.is_some_and(|session| session.refresh.spent[0] < held);
@@ -744,6 +754,7 @@ impl World {
             }),
             known: Cell::new(1),
             has_stood_still: Cell::new(false),
+            background_until: Cell::default(),
             leaving: Cell::new(Leaving::No),
         }
     }
