@@ -2,8 +2,10 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 
-# The functions are built for the processor of this machine, so that they can be run here.
-ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+# What the functions are built for: what the template deploys them on unless it is told otherwise, whatever builds them.
+ARCH ?= arm64
+# What can be run here.
+MACHINE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 FUNCTIONS := $(notdir $(wildcard functions/*))
 # In CI a stale lock file is an error; elsewhere cargo updates it.
 LOCKED := $(if $(CI),--locked)
@@ -35,7 +37,7 @@ run: $(PAGE) ## Run the stack on this machine, with the demo page
 test: ## What to run before every commit; SKIP="browser unit" leaves some out
 	@scripts/checks fmt-check sam-lint lint unit browser
 evidence: ## What shows that the promises hold, and that it deploys
-	@scripts/checks doc verifiers sdk prove fuzz deny build emulator
+	@ARCH=$(MACHINE) scripts/checks doc verifiers sdk prove fuzz deny build emulator
 setup: $(PAGE) $(BROWSER) $(VERIFIERS) $(SDK) $(TOOLS) ## Install all that the checks need
 	@scripts/chromium
 page: $(PAGE) ## Bundle the demo page's SDK
@@ -68,9 +70,11 @@ sam-lint: $(TOOLS) ## Check: the templates
 	sam validate --lint --template tests/live/template.yaml
 	python scripts/template-tests
 # SAM builds one function at a time and in silence; here they share the cores and show progress, and SAM finds them done.
-build: $(TOOLS) ## Check: the functions build as they are deployed
-	cargo lambda build $(LOCKED) --release $(if $(filter arm64,$(ARCH)),--arm64) $(addprefix --package ,$(FUNCTIONS))
+build: $(TOOLS) ## Check: the functions build as they are deployed, on ARCH=arm64 or x86_64, and are small
+	cargo lambda build $(LOCKED) --release $(if $(filter arm64,$(ARCH)),--arm64,--x86-64) $(addprefix --package ,$(FUNCTIONS))
 	sam build --parameter-overrides Architecture=$(ARCH)
+	scripts/zip-sizes
+emulator: ARCH := $(MACHINE)
 emulator: build ## Check: the built functions, under Lambda's runtime emulator
 	@scripts/emulator-tests $(ARCH)
 browser: $(PAGE) $(BROWSER) ## Check: the published web SDK against the stack, in Chromium

@@ -3,6 +3,7 @@
 //! What is run is what `sam build` made. The functions reach an embedded `DynamoDB` over loopback.
 //! `RIE` names the emulator, `SAM_BUILD_DIR` the folder that `sam build` filled.
 
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -222,11 +223,49 @@ async fn the_built_jwks_publishes_the_keys() {
     assert!(answer["body"].as_str().is_some_and(|body| body.contains("d-1700000000000")));
 }
 
+/// `CloudFormation` waits for an hour for an answer, which goes to an address of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_built_checker_puts_its_answer_where_it_was_asked_to() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/answer?signature=x", server.local_addr().unwrap());
+    let event = serde_json::json!({
+        "RequestType": "Create",
+        "ResponseURL": address,
+        "StackId": "stack",
+        "RequestId": "request",
+        "LogicalResourceId": "Settings",
+        "ResourceProperties": { "Settings": { "API_DOMAIN": "https://api.example.com", "WEBSITE_DOMAIN": "*" } },
+    });
+    let answered = std::thread::spawn(move || {
+        let (mut stream, _) = server.accept().unwrap();
+        let mut received = String::new();
+        while !received.ends_with('}') {
+            let mut bytes = [0; 4096];
+            let read = stream.read(&mut bytes).unwrap();
+            assert_ne!(read, 0, "{received}");
+            received.push_str(str::from_utf8(&bytes[..read]).unwrap());
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+        received
+    });
+    let table = table().await;
+    let invoked =
+        move || Emulated::start("CheckSettingsFunction", &table).invoke(&event.to_string());
+    assert_eq!(tokio::task::spawn_blocking(invoked).await.unwrap(), Value::Null);
+    let received = answered.join().unwrap();
+    assert!(received.starts_with("PUT /answer?signature=x "), "{received}");
+    assert!(
+        received.contains(r#""Status":"FAILED""#) && received.contains("WEBSITE_DOMAIN"),
+        "{received}"
+    );
+}
+
 /// What is not linked cannot be made to run.
 #[test]
 fn only_functions_that_sign_contain_a_way_to_kms() {
     for (logical_id, signs) in [
         ("AuthorizerFunction", false),
+        ("CheckSettingsFunction", false),
         ("JwksFunction", false),
         ("SignoutFunction", false),
         ("RefreshFunction", true),
