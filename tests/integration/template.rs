@@ -321,6 +321,16 @@ fn whatever_has_settings_waits_until_they_are_checked() {
     }
 }
 
+/// What a person with an account runs asks every function, and says so where it cannot.
+#[test]
+fn the_live_check_leaves_no_function_out() {
+    let smoke = include_str!("../live/smoke");
+    let (_, thirteenth) = smoke.split_once("# Thirteen").unwrap();
+    for function in functions() {
+        assert!(thirteenth.contains(&function.name), "{}", function.name);
+    }
+}
+
 #[test]
 fn keys_are_looked_after_every_hour_from_the_first_on() {
     let function = &template()["Resources"]["RotateKeysFunction"]["Properties"];
