@@ -47,7 +47,7 @@ struct Arguments {
     /// less than 10 minutes
     #[arg(long, value_name = "SECONDS")]
     refresh_flight: Option<u64>,
-    /// Any other setting, such as `ANTI_CSRF=VIA_TOKEN`; see the configuration table in README
+    /// Any other setting, such as `ANTI_CSRF=VIA_TOKEN`; see docs/configuration.md
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<(String, String)>,
 }

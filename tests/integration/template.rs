@@ -342,13 +342,14 @@ fn keys_are_looked_after_every_hour_from_the_first_on() {
 
 const README: &str = include_str!("../../README.md");
 const AUTHORIZER: &str = include_str!("../../docs/authorizer.md");
+const CONFIGURATION: &str = include_str!("../../docs/configuration.md");
 const CORE: &str = include_str!("../../docs/core.md");
 
 #[test]
 fn every_variable_stands_in_the_table_of_its_document() {
     let session = SessionConfig::variables().into_iter().chain(bootstrap::TABLE_VARIABLES);
     let session = session.chain(OWN_VARIABLES.map(|(_, name)| name));
-    let session = session.map(|name| (name, "README", README));
+    let session = session.map(|name| (name, "docs/configuration.md", CONFIGURATION));
     let own = AuthorizerConfig::variables();
     let own = own.into_iter().map(|name| (name, "docs/authorizer.md", AUTHORIZER));
     let core = CoreConfig::variables().into_iter().map(|name| (name, "docs/core.md", CORE));
