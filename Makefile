@@ -15,6 +15,7 @@ BROWSER := tests/browser/node_modules/.package-lock.json
 VERIFIERS := tests/hostile/node_modules/.package-lock.json tests/hostile/.venv/installed
 SDK := tests/sdk/node_modules/.package-lock.json tests/sdk/.venv/installed
 TOOLS := .venv/installed
+SIGNIN := examples/signin-node/node_modules/.package-lock.json
 FUZZ_SECONDS ?= 5
 SIZE ?= ci
 # Short lifetimes, so that refreshes and theft can be watched on the demo page.
@@ -32,13 +33,13 @@ export SAM_CLI_TELEMETRY := 0
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-run: $(PAGE) ## Run the stack on this machine, with the demo page
+run: $(PAGE) $(SIGNIN) ## Run the stack on this machine, with the demo page
 	cargo run $(LOCKED) --package local -- $(ARGS)
 test: ## What to run before every commit; SKIP="browser unit" leaves some out
 	@scripts/checks fmt-check sam-lint lint unit browser
 evidence: ## What shows that the promises hold, and that it deploys
 	@ARCH=$(MACHINE) scripts/checks doc verifiers sdk prove fuzz deny build emulator
-setup: $(PAGE) $(BROWSER) $(VERIFIERS) $(SDK) $(TOOLS) ## Install all that the checks need
+setup: $(PAGE) $(SIGNIN) $(BROWSER) $(VERIFIERS) $(SDK) $(TOOLS) ## Install all that the checks need
 	@scripts/chromium
 page: $(PAGE) ## Bundle the demo page's SDK
 fmt: ## Format the code
@@ -77,14 +78,16 @@ build: $(TOOLS) ## Check: the functions build as they are deployed, on ARCH=arm6
 emulator: ARCH := $(MACHINE)
 emulator: build ## Check: the built functions, under Lambda's runtime emulator
 	@scripts/emulator-tests $(ARCH)
-browser: $(PAGE) $(BROWSER) ## Check: the published web SDK against the stack, in Chromium
+browser: $(PAGE) $(SIGNIN) $(BROWSER) $(TOOLS) ## Check: the published web SDK against the stack, in Chromium
 	@scripts/browser-tests
 clean: ## Remove everything that was built or installed here
 	cargo clean
-	rm -rf .aws-sam .venv local/page/{dist,node_modules} tests/browser/node_modules tests/{hostile,sdk}/{.venv,node_modules}
+	rm -rf .aws-sam .venv {local/page,examples/signin-node,tests/browser}/node_modules local/page/dist tests/{hostile,sdk}/{.venv,node_modules}
 
 $(PAGE): local/page/package.json local/page/package-lock.json
 	cd local/page && npm ci && npm run build && touch dist/supertokens.js
+$(SIGNIN): examples/signin-node/package.json examples/signin-node/package-lock.json
+	cd examples/signin-node && npm ci && touch node_modules/.package-lock.json
 $(BROWSER): tests/browser/package.json tests/browser/package-lock.json
 	cd tests/browser && npm ci && touch node_modules/.package-lock.json
 tests/hostile/node_modules/.package-lock.json: tests/hostile/package.json tests/hostile/package-lock.json

@@ -12,6 +12,7 @@ mod example;
 pub mod function;
 mod function_url;
 pub mod gateway;
+pub mod invoke;
 mod page;
 pub mod stack;
 

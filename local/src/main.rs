@@ -18,7 +18,8 @@ use core_driver::CoreConfig;
 use http::{Request, Response, StatusCode};
 use local::dynamodb::{Embedded, client};
 use local::gateway::{Cors, MAX_BODY_BYTES};
-use local::stack::{CORE_PATH, Stack};
+use local::invoke::InvokeApi;
+use local::stack::{CORE_PATH, Stack, with_sign_in_examples};
 use serde_json::json;
 use session::SessionConfig;
 use tokio::net::TcpListener;
@@ -101,15 +102,22 @@ async fn main() -> anyhow::Result<()> {
     let clock = Arc::new(SystemClock);
     let core_config = CoreConfig::from_lookup(|name| arguments.value(name, &url))?;
     let has_keys = core_config.api_keys.is_some();
+    let invoke_api = InvokeApi::bind().await?;
+    let invoke_url = invoke_api.url().to_owned();
+    let examples = |gateway| with_sign_in_examples(gateway, &invoke_api);
+    let (database, cors) = (client(engine), Some(cors));
     let stack =
-        Stack::start(&config, authorizer, core_config, client(engine), clock, Some(cors)).await?;
+        Stack::start_with(&config, authorizer, core_config, database, clock, cors, examples)
+            .await?;
     let stack = Arc::new(stack);
+    let create_session = stack.functions().create_session.clone();
+    tokio::spawn(invoke_api.serve(vec![("create-session", create_session)]));
 
     tracing::warn!("private keys lie unsealed in the embedded table: never use them elsewhere");
     tokio::spawn(rotate_hourly(Arc::clone(&stack)));
 
     let terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
-    greet(&url, &arguments, &config, has_keys);
+    greet(&url, &arguments, &config, has_keys, &invoke_url);
     let app = Router::new().fallback(answer).with_state(stack);
     axum::serve(listener, app).with_graceful_shutdown(interrupted(terminate)).await?;
     Ok(())
@@ -161,7 +169,13 @@ async fn interrupted(mut terminate: Signal) {
 }
 
 #[expect(clippy::print_stdout, reason = "this is a command line tool talking to its user")]
-fn greet(url: &str, arguments: &Arguments, config: &SessionConfig, has_keys: bool) {
+fn greet(
+    url: &str,
+    arguments: &Arguments,
+    config: &SessionConfig,
+    has_keys: bool,
+    invoke_url: &str,
+) {
     println!("Sesam runs at {url}\n");
     if Stack::has_page_bundle() {
         println!("  open {url} and sign in as anybody");
@@ -174,7 +188,8 @@ fn greet(url: &str, arguments: &Arguments, config: &SessionConfig, has_keys: boo
     println!("        -d '{{\"userId\":\"alice\"}}'");
     println!("      then send st-access-token as `Authorization: Bearer …` to {url}/api/me\n");
     let key = if has_keys { "its API key" } else { "no API key" };
-    println!("  back ends with a SuperTokens SDK: connectionURI {url}{CORE_PATH}, {key}\n");
+    println!("  back ends with a SuperTokens SDK: connectionURI {url}{CORE_PATH}, {key}");
+    println!("  AWS SDKs: create-session at AWS_ENDPOINT_URL_LAMBDA={invoke_url}\n");
     println!(
         "  access tokens live {} s, F is {} s; --access-token-ttl 10 --refresh-flight 2 shows more",
         config.lifetimes.access_token.as_secs(),

@@ -1,6 +1,8 @@
 //! The functions, the example application and the gateway, put together.
 
+use std::convert::Infallible;
 use std::future::ready;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -8,18 +10,23 @@ use authorizer::AuthorizerConfig;
 use aws_sdk_dynamodb::Client;
 use bytes::Bytes;
 use core_driver::{Access as CoreAccess, Core, CoreConfig};
+use create_session::CreateConfig;
 use http::{Method, Request, Response};
 use serde_json::json;
 use session::http::Endpoint;
 use session::model::Clock;
+use session::store::DynamoDb;
 use session::{SessionConfig, Sessions};
 
 use crate::dynamodb::{create_tables, store_of};
 use crate::example;
-use crate::function::Function;
+use crate::function::{Function, Language};
 use crate::function_url::FunctionUrl;
 use crate::gateway::{Access, Cors, Gateway};
+use crate::invoke::InvokeApi;
 use crate::page;
+
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
 
 /// A function behind HTTP whose handler takes the session service and the clock.
 macro_rules! http_function {
@@ -61,6 +68,8 @@ pub struct Functions {
     pub rotate_keys: Function,
     /// The Core Driver Interface.
     pub core: Function,
+    /// Sessions for sign-in code in any language.
+    pub create_session: Function,
 }
 
 impl Stack {
@@ -128,17 +137,9 @@ impl Stack {
         let refresh = http_function!(sessions(), &clock, refresh::handle);
         let signout = http_function!(sessions(), &clock, signout::handle);
         let jwks = http_function!(sessions(), &clock, jwks::handle);
-        let driver = {
-            // Who can reach this machine may call, unless keys are set.
-            let access = core_config.api_keys.map_or(CoreAccess::Anybody, CoreAccess::Keys);
-            let sessions = Sessions::new(config.clone(), store.clone());
-            let driver = Arc::new(Core { sessions, access, tenants: core_config.tenants });
-            let clock = Arc::clone(&clock);
-            Function::http(move |request| {
-                let (driver, clock) = (Arc::clone(&driver), Arc::clone(&clock));
-                async move { core_driver::handle(&driver, &clock, request).await }
-            })
-        };
+        let sessions_of_core = Sessions::new(config.clone(), store.clone());
+        let driver = core(sessions_of_core, core_config, Arc::clone(&clock));
+        let create_session = create_session(sessions(), Arc::clone(&clock));
         let sign_in = http_function!(sessions(), &clock, example::sign_in);
         let visitor = http_function!(sessions(), &clock, example::visitor);
         let likes = AtomicU64::new(0);
@@ -197,7 +198,15 @@ impl Stack {
             documents: documents.build()?,
             config: config.clone(),
             core: FunctionUrl::new(CORE_PATH, driver.clone()),
-            functions: Functions { authorizer, refresh, signout, jwks, rotate_keys, core: driver },
+            functions: Functions {
+                authorizer,
+                refresh,
+                signout,
+                jwks,
+                rotate_keys,
+                core: driver,
+                create_session,
+            },
         })
     }
 
@@ -229,4 +238,41 @@ impl Stack {
     pub fn has_page_bundle() -> bool {
         page::has_bundle()
     }
+}
+
+fn core(sessions: Sessions<DynamoDb>, config: CoreConfig, clock: Arc<dyn Clock>) -> Function {
+    // Who can reach this machine may call, unless keys are set.
+    let access = config.api_keys.map_or(CoreAccess::Anybody, CoreAccess::Keys);
+    let core = Arc::new(Core { sessions, access, tenants: config.tenants });
+    Function::http(move |request| {
+        let (core, clock) = (Arc::clone(&core), Arc::clone(&clock));
+        async move { core_driver::handle(&core, &clock, request).await }
+    })
+}
+
+fn create_session(sessions: Arc<Sessions<DynamoDb>>, clock: Arc<dyn Clock>) -> Function {
+    let parts = Arc::new((sessions, Arc::new(CreateConfig::default()), clock));
+    Function::new(move |event| {
+        let parts = Arc::clone(&parts);
+        async move {
+            let (sessions, config, clock) = parts.as_ref();
+            Ok::<_, Infallible>(create_session::handle(sessions, config, clock, event).await)
+        }
+    })
+}
+
+/// With the examples that sign in from other languages, as they are deployed; they run once their packages
+/// are installed.
+#[must_use]
+pub fn with_sign_in_examples(gateway: Gateway, invoke_api: &InvokeApi) -> Gateway {
+    let mut variables = invoke_api.environment().to_vec();
+    variables.push(("CREATE_SESSION_FUNCTION", "create-session"));
+    let examples = [
+        (Language::JavaScript, "signin-node/index.mjs", "/example/node/signin"),
+        (Language::Python, "signin-python/handler.py", "/example/python/signin"),
+    ];
+    examples.into_iter().fold(gateway, |gateway, (language, handler, path)| {
+        let function = Function::process(language, Path::new(EXAMPLES).join(handler), &variables);
+        gateway.route(Method::POST, path, Access::Public, &function)
+    })
 }

@@ -203,6 +203,13 @@ async fn the_built_signout_ends_the_session() {
     assert_eq!(answer["statusCode"], 200, "{answer}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_built_create_session_creates_one() {
+    let answer = answer("CreateSessionFunction", "create-session/ok.json").await;
+    assert_eq!(answer["session"]["userId"], "user-1", "{answer}");
+    assert_eq!(answer["response"]["cookies"].as_array().map(Vec::len), Some(2), "{answer}");
+}
+
 /// The seeded keys are years old, so successors are due; what is static rotates by command only.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_built_rotate_keys_publishes_successors() {
@@ -269,6 +276,7 @@ fn only_functions_that_sign_contain_a_way_to_kms() {
         ("JwksFunction", false),
         ("SignoutFunction", false),
         ("RefreshFunction", true),
+        ("CreateSessionFunction", true),
         ("RotateKeysFunction", true),
         ("CoreFunction", true),
     ] {

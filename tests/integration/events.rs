@@ -12,7 +12,7 @@ fn folder() -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../events")).to_path_buf()
 }
 
-fn load(path: &str) -> Value {
+pub(crate) fn load(path: &str) -> Value {
     let text = std::fs::read_to_string(folder().join(path)).unwrap();
     serde_json::from_str(&text).unwrap()
 }
@@ -29,6 +29,7 @@ async fn invoked(path: &str) -> Invoked {
         Some("jwks") => &functions.jwks,
         Some("core") => &functions.core,
         Some("rotate-keys") => &functions.rotate_keys,
+        Some("create-session") => &functions.create_session,
         other => panic!("no function for {other:?}"),
     };
     function.invoke(load(path)).await
@@ -250,5 +251,44 @@ async fn rotate_keys_does_nothing_that_it_does_not_understand() {
         ("rotate-keys/rejected-unknown-key.json", "CommandRefused"),
     ] {
         assert_eq!(invoked(path).await.unwrap_err().error_type, error_type, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn create_session_ok_answers_as_the_front_door_takes_it() {
+    for path in ["create-session/ok.json", "create-session/ok-complete.json"] {
+        let response = &invoke(path).await["response"];
+        assert_eq!(response["cookies"].as_array().map(Vec::len), Some(2), "{path}");
+        assert!(response["headers"]["front-token"].is_string(), "{path}");
+    }
+    for path in [
+        "create-session/http-1-ok.json",
+        "create-session/rest-ok.json",
+        "create-session/load-balancer-multi-ok.json",
+    ] {
+        let lists = &invoke(path).await["response"]["multiValueHeaders"];
+        for (name, count) in [("set-cookie", 2), ("front-token", 1), ("content-type", 1)] {
+            assert_eq!(lists[name].as_array().map(Vec::len), Some(count), "{path}: {name}");
+        }
+    }
+    let once = &invoke("create-session/load-balancer-ok.json").await["response"]["headers"];
+    for name in ["set-cookie", "Set-cookie", "front-token"] {
+        assert!(once[name].is_string(), "{name}");
+    }
+    let merged = &invoke("create-session/ok-headers.json").await["response"];
+    assert!(merged["headers"]["st-access-token"].is_string());
+    assert_eq!(merged["cookies"], json!([]));
+}
+
+#[tokio::test]
+async fn create_session_rejections_have_a_code_and_an_answer_for_the_client() {
+    for (path, code, status) in [
+        ("create-session/rejected-cross-site.json", "CROSS_SITE_REQUEST", 403),
+        ("create-session/rejected-reserved-claim.json", "RESERVED_CLAIM", 500),
+    ] {
+        let answer = invoke(path).await;
+        assert_eq!(answer["error"]["code"], code);
+        assert_eq!(answer["response"]["statusCode"], status);
+        assert!(answer.get("tokens").is_none(), "{path}");
     }
 }

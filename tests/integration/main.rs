@@ -8,6 +8,7 @@ mod check_settings;
 mod claims;
 mod core_rows;
 mod create_rows;
+mod create_session;
 mod effects;
 mod events;
 mod examples;

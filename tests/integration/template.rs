@@ -6,6 +6,7 @@ use std::path::Path;
 use authorizer::{AuthorizerConfig, Refusal};
 use bytes::Bytes;
 use core_driver::CoreConfig;
+use create_session::CreateConfig;
 use http::{Method, Request};
 use local::gateway::{Access, Cors, Gateway};
 use serde_yaml_ng::Value;
@@ -136,6 +137,16 @@ fn asked_for(capability: &str) -> &'static [&'static str] {
             "dynamodb:PutItem on KeyTable.Arn, item public#private",
             "HasKmsKey: kms:GenerateDataKey on KmsKeyId, for KeyTable",
         ],
+        "SignInStore" => &[
+            "dynamodb:PutItem on SessionTable.Arn",
+            "HasSessionLimit: dynamodb:Query on SessionTable.Arn",
+            "HasSessionLimit: dynamodb:DeleteItem on SessionTable.Arn",
+            "dynamodb:GetItem on KeyTable.Arn, item public#private",
+            "dynamodb:PutItem on KeyTable.Arn, item public#public",
+            "dynamodb:PutItem on KeyTable.Arn, item public#private",
+            "HasKmsKey: kms:Decrypt on KmsKeyId, for KeyTable",
+            "HasKmsKey: kms:GenerateDataKey on KmsKeyId, for KeyTable",
+        ],
         "SessionCreator" => &["dynamodb:PutItem on SessionTable.Arn"],
         "SessionLister" => &["dynamodb:Query on SessionTable.Arn"],
         "SessionReader" => &["dynamodb:GetItem on SessionTable.Arn"],
@@ -168,6 +179,17 @@ fn every_function_may_do_what_its_capabilities_ask_for_and_nothing_else() {
     }
 }
 
+/// Who can read the private keys can sign in as anybody.
+#[test]
+fn nobody_reads_private_keys_but_the_functions_that_sign() {
+    let reads = "dynamodb:GetItem on KeyTable.Arn, item public#private";
+    let readers = functions().into_iter().filter(|function| permissions(function).contains(reads));
+    let readers: BTreeSet<_> = readers.map(|function| function.name).collect();
+    let signing =
+        ["CoreFunction", "CreateSessionFunction", "RefreshFunction", "RotateKeysFunction"];
+    assert_eq!(readers, signing.map(str::to_owned).into());
+}
+
 /// In every template, the examples' included: what is granted on the table of keys names items, and what
 /// is granted on the KMS key holds for that table alone.
 #[test]
@@ -193,7 +215,7 @@ fn every_grant_on_keys_says_which() {
             }
         }
     }
-    assert_eq!((on_table, on_key), (12, 5));
+    assert_eq!((on_table, on_key), (14, 6));
 }
 
 /// An API with CORS settings drops the CORS headers of its functions, so one without must serve them too.
@@ -263,6 +285,9 @@ fn read_by(function: &Function) -> BTreeSet<&'static str> {
     }
     if function.sources().contains("CoreConfig::from_lookup") {
         read.extend(CoreConfig::variables());
+    }
+    if function.sources().contains("CreateConfig::from_lookup") {
+        read.extend(CreateConfig::variables());
     }
     read.insert("AWS_ENDPOINT_URL_DYNAMODB");
     read
@@ -344,6 +369,7 @@ const README: &str = include_str!("../../README.md");
 const AUTHORIZER: &str = include_str!("../../docs/authorizer.md");
 const CONFIGURATION: &str = include_str!("../../docs/configuration.md");
 const CORE: &str = include_str!("../../docs/core.md");
+const SIGN_IN: &str = include_str!("../../docs/sign-in.md");
 
 #[test]
 fn every_variable_stands_in_the_table_of_its_document() {
@@ -353,7 +379,9 @@ fn every_variable_stands_in_the_table_of_its_document() {
     let own = AuthorizerConfig::variables();
     let own = own.into_iter().map(|name| (name, "docs/authorizer.md", AUTHORIZER));
     let core = CoreConfig::variables().into_iter().map(|name| (name, "docs/core.md", CORE));
-    for (name, file, document) in session.chain(own).chain(core) {
+    let sign_in = CreateConfig::variables();
+    let sign_in = sign_in.into_iter().map(|name| (name, "docs/sign-in.md", SIGN_IN));
+    for (name, file, document) in session.chain(own).chain(core).chain(sign_in) {
         let mut rows = document.lines().filter_map(|line| line.strip_prefix("| `"));
         let is_named = rows.any(|row| row.split(" | ").next().unwrap().contains(name));
         assert!(is_named, "{name} is in no table of {file}");
@@ -369,7 +397,11 @@ fn what_documents_show_of_templates_is_in_templates_that_are_checked() {
         include_str!("../../examples/front-doors.yaml"),
     ];
     let templates = templates.map(lines);
-    for (file, document, count) in [("README", README, 1), ("docs/authorizer.md", AUTHORIZER, 10)] {
+    for (file, document, count) in [
+        ("README", README, 1),
+        ("docs/sign-in.md", SIGN_IN, 1),
+        ("docs/authorizer.md", AUTHORIZER, 10),
+    ] {
         let shown: Vec<_> = document.split("```yaml\n").skip(1).collect();
         assert_eq!(shown.len(), count, "{file}");
         for block in shown {

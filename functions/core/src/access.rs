@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode, header};
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt as _};
-use session::config::{ConfigError, Reader};
+use session::config::{ConfigError, Reader, tenants};
 use session::model::{TenantId, Timestamp};
 use session::service::BoxError;
 use session::token::refresh::is_equal;
@@ -57,10 +57,7 @@ impl CoreConfig {
         Self {
             api_keys: read.secret("CORE_API_KEYS", ApiKeys::parse),
             api_keys_secret: read.optional("CORE_API_KEYS_SECRET", |text| Ok(text.to_owned())),
-            tenants: read.optional("ALLOWED_TENANTS", |text| {
-                let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-                Ok(names.map(TenantId::new).collect())
-            }),
+            tenants: read.optional("ALLOWED_TENANTS", tenants),
         }
     }
 }

@@ -66,6 +66,7 @@ impl From<SessionError> for Refusal {
             | SessionError::SessionEnded(_)
             | SessionError::Reuse(_)
             | SessionError::InvalidClaims(_)
+            | SessionError::IdempotencyKeyUsed(_)
             | SessionError::Internal(_) => {
                 tracing::error!(cause, "{error}");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")

@@ -40,22 +40,36 @@ impl Language {
 }
 
 impl Function {
-    /// A function in another language; `handler` is its file.
+    /// A function in another language; `handler` is its file, `variables` are added to its environment.
     ///
     /// Its process starts with the first event, takes one event at a time, and is replaced after it
     /// has exited or taken too long. It ends with the last clone of the function.
     #[must_use]
-    pub fn process(language: Language, handler: impl Into<PathBuf>) -> Self {
+    pub fn process(
+        language: Language,
+        handler: impl Into<PathBuf>,
+        variables: &[(&'static str, &str)],
+    ) -> Self {
         let handler: Arc<Path> = handler.into().into();
+        let variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let variables: Arc<Variables> = variables.collect();
         let warm: Arc<Mutex<Option<Sandbox>>> = Arc::default();
         Self(Arc::new(move |event| {
             let (handler, warm) = (Arc::clone(&handler), Arc::clone(&warm));
+            let variables = Arc::clone(&variables);
             Box::pin(async move {
                 let mut warm = warm.lock().await;
                 // Put back only after a whole answer, so that no answer meets another event.
-                let sandbox = warm.take();
-                let answered = timeout(TIMEOUT, answer(sandbox, language, &handler, &event)).await;
-                let (sandbox, reply) = answered
+                let answer = async {
+                    let mut sandbox = match warm.take() {
+                        Some(sandbox) => sandbox,
+                        None => Sandbox::start(language, &handler, &variables)?,
+                    };
+                    let reply = sandbox.answer(&event).await?;
+                    Ok::<_, io::Error>((sandbox, reply))
+                };
+                let (sandbox, reply) = timeout(TIMEOUT, answer)
+                    .await
                     .map_err(|_| diagnostic("Sandbox.Timedout", "Task timed out"))?
                     .map_err(|error| diagnostic("Runtime.ExitError", &error.to_string()))?;
                 *warm = Some(sandbox);
@@ -65,19 +79,8 @@ impl Function {
     }
 }
 
-async fn answer(
-    sandbox: Option<Sandbox>,
-    language: Language,
-    handler: &Path,
-    event: &Value,
-) -> io::Result<(Sandbox, Reply)> {
-    let mut sandbox = match sandbox {
-        Some(sandbox) => sandbox,
-        None => Sandbox::start(language, handler)?,
-    };
-    let reply = sandbox.answer(event).await?;
-    Ok((sandbox, reply))
-}
+/// What is added to the environment of a process.
+type Variables = [(&'static str, String)];
 
 /// The process of one handler; dropping it ends it.
 struct Sandbox {
@@ -87,11 +90,12 @@ struct Sandbox {
 }
 
 impl Sandbox {
-    fn start(language: Language, handler: &Path) -> io::Result<Self> {
+    fn start(language: Language, handler: &Path, variables: &Variables) -> io::Result<Self> {
         let (program, runner) = language.command();
         let mut process = Command::new(program)
             .arg(Path::new(RUNNERS).join(runner))
             .arg(handler)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

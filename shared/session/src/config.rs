@@ -21,7 +21,7 @@ pub use self::keys::KeyConfig;
 pub use self::lifetimes::Lifetimes;
 pub use self::origin::Origin;
 use self::reader::seconds;
-pub use self::reader::{ConfigError, Reader, boolean};
+pub use self::reader::{ConfigError, Reader, boolean, tenants};
 pub use self::transfer::{
     AllowedMethod, MAX_COOKIE_LEN, MAX_HEADERS_LEN, OTHER_HEADERS_LEN, Transfer,
 };

@@ -41,6 +41,11 @@ pub enum SessionError {
     /// The session kept changing while a write was decided. Retryable.
     #[error("session {0} changed too often during one request")]
     Contended(SessionHandle),
+    /// A sign-in repeats the idempotency key of another one, or of a session that has gone on since.
+    #[error(
+        "the idempotency key was used for session {0}, which is another sign-in's or has gone on since"
+    )]
+    IdempotencyKeyUsed(SessionHandle),
     /// The application asked for something that cannot be recorded.
     #[error("{0}")]
     InvalidInput(Cow<'static, str>),
@@ -158,6 +163,7 @@ impl SessionError {
             | Self::InvalidClaims(_) => true,
             Self::Unavailable(_)
             | Self::Contended(_)
+            | Self::IdempotencyKeyUsed(_)
             | Self::InvalidInput(_)
             | Self::Internal(_) => false,
         }

@@ -78,6 +78,22 @@ pub fn all() -> Vec<(&'static str, Value)> {
     let post = |path, headers: &[(&str, &str)], cookies: &[&str]| {
         http_event("POST", path, headers, cookies)
     };
+    let sign_in_from = |origin: &str| {
+        let json = ("content-type", "application/json");
+        request("POST", "/signin", &[json, ("st-auth-mode", "cookie"), ("origin", origin)], &[])
+    };
+    let (signing_in, foreign) =
+        (sign_in_from("https://example.com"), sign_in_from("https://evil.example.net"));
+    let sign_in = |event: Value| json!({ "userId": "user-1", "event": event });
+    let with_headers = json!({
+        "userId": "user-1",
+        "headers": {
+            "Content-Type": "application/json",
+            "St-Auth-Mode": "header",
+            "User-Agent": "example",
+        },
+    });
+    let reserved = json!({ "userId": "user-1", "claims": { "sub": "user-2" } });
     vec![
         ("authorizer/ok.json", authorize(&[], &[&access_cookie])),
         ("authorizer/ok-header.json", authorize(&[("authorization", &bearer(&access))], &[])),
@@ -121,6 +137,18 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ),
         ("core/ok.json", signed(core_refresh(refresh))),
         ("core/rejected-unsigned.json", core_refresh(refresh)),
+        ("create-session/ok.json", sign_in(shape::integration(&signing_in))),
+        ("create-session/ok-headers.json", with_headers),
+        ("create-session/ok-complete.json", complete(shape::integration(&signing_in))),
+        ("create-session/http-1-ok.json", sign_in(shape::integration_1(&signing_in))),
+        ("create-session/rest-ok.json", sign_in(shape::proxied(&signing_in))),
+        ("create-session/load-balancer-ok.json", sign_in(shape::load_balancer(&signing_in, false))),
+        (
+            "create-session/load-balancer-multi-ok.json",
+            sign_in(shape::load_balancer(&signing_in, true)),
+        ),
+        ("create-session/rejected-cross-site.json", sign_in(shape::integration(&foreign))),
+        ("create-session/rejected-reserved-claim.json", reserved),
         ("rotate-keys/ok.json", json!({})),
         ("rotate-keys/ok-schedule.json", scheduled_event()),
         ("rotate-keys/ok-rotate-static.json", json!({ "rotate": "static" })),
@@ -129,6 +157,22 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("rotate-keys/rejected-unknown-event.json", json!({ "rotate": "everything" })),
         ("rotate-keys/rejected-unknown-key.json", json!({ "revoke": "d-0" })),
     ]
+}
+
+/// A sign-in that says all there is to say.
+fn complete(event: Value) -> Value {
+    json!({
+        "userId": "user-1",
+        "recipeUserId": "password:user-1",
+        "tenantId": "acme",
+        "claims": { "st-role": { "v": ["member"], "t": START.as_millis() } },
+        "sessionData": { "cart": [1, 2] },
+        "authentication": { "authTime": START.as_secs(), "amr": ["pwd", "otp"] },
+        "antiCsrf": true,
+        "idempotencyKey": "b2f1c6c0-6d0f-4f0e-9d7e-0d3f1f6b7a55",
+        "allowCrossSite": false,
+        "event": event,
+    })
 }
 
 /// An access token of the session's first generation, valid from [`START`] for `ttl`.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::model::TenantId;
+
 /// The variables, what was asked for, and the problems found so far.
 pub struct Reader<'l> {
     lookup: &'l dyn Fn(&str) -> Option<String>,
@@ -117,6 +119,19 @@ pub fn boolean(text: &str) -> Result<bool, String> {
         "false" => Ok(false),
         _ => Err("use true or false".to_owned()),
     }
+}
+
+/// Ids of tenants with commas between, for [`Reader::optional`].
+///
+/// # Errors
+///
+/// The sentence that says so.
+pub fn tenants(text: &str) -> Result<Vec<TenantId>, String> {
+    let ids: Vec<_> = text.split(',').map(str::trim).map(TenantId::new).collect();
+    if ids.iter().any(|id| id.as_str().is_empty()) {
+        return Err("write ids of tenants with commas between".to_owned());
+    }
+    Ok(ids)
 }
 
 /// A whole number within bounds, both included.

@@ -1,6 +1,6 @@
 //! Attaching a new session to the application's own sign-in response (contract §2.2).
 
-use http::Request;
+use http::{HeaderMap, Request};
 use rand_core::CryptoRng;
 
 use super::anti_csrf::is_proved;
@@ -10,8 +10,25 @@ use super::{TokenHeaders, TransferMethod};
 use crate::config::{AllowedMethod, AntiCsrf};
 use crate::error::SessionError;
 use crate::model::{Device, Keeper, NewSession, Timestamp};
-use crate::service::Sessions;
+use crate::service::{IssuedTokens, Sessions};
 use crate::store::SignInStore;
+
+/// A new session's tokens, and the headers and cookies that bring them to the client.
+#[derive(Clone, Debug)]
+pub struct Created<'s> {
+    /// The tokens.
+    pub tokens: IssuedTokens,
+    /// How the client gets them.
+    pub method: TransferMethod,
+    headers: TokenHeaders<'s>,
+}
+
+impl Created<'_> {
+    /// Writes headers and cookies to a response ([`TokenHeaders::apply`]).
+    pub fn apply(self, headers: &mut HeaderMap) {
+        self.headers.apply(headers);
+    }
+}
 
 /// Creates a session for the client that sent `request`; apply the result to the response.
 ///
@@ -21,8 +38,9 @@ use crate::store::SignInStore;
 ///
 /// # Errors
 ///
-/// As [`Sessions::create`]; also [`SessionError::Internal`] if cookies are asked for that browsers
-/// would refuse. Nothing is recorded then.
+/// As [`Sessions::create`]; also [`SessionError::InvalidInput`] if cookies are to go without the anti-CSRF
+/// token that the website's mode demands, and [`SessionError::Internal`] if cookies are asked for that
+/// browsers would refuse. Nothing is recorded then.
 pub async fn create<'s, S: SignInStore, B: Sync>(
     sessions: &'s Sessions<S>,
     request: &Request<B>,
@@ -30,7 +48,7 @@ pub async fn create<'s, S: SignInStore, B: Sync>(
     device: Device,
     now: Timestamp,
     rng: &mut (impl CryptoRng + Send),
-) -> Result<TokenHeaders<'s>, SessionError> {
+) -> Result<Created<'s>, SessionError> {
     let config = sessions.config();
     let headers = request.headers();
     let method = match config.transfer.method {
@@ -47,9 +65,16 @@ pub async fn create<'s, S: SignInStore, B: Sync>(
                 .into(),
         ));
     }
+    let is_demanded = website.anti_csrf == AntiCsrf::ViaToken;
+    if is_cookie && is_demanded && new.anti_csrf == Some(false) {
+        return Err(SessionError::invalid_input(
+            "the website's anti-CSRF mode is VIA_TOKEN: a session without an anti-CSRF token could do \
+             nothing there",
+        ));
+    }
+    let with_anti_csrf = is_cookie && new.anti_csrf.unwrap_or(is_demanded);
     let keeper = if is_cookie { Keeper::Browser } else { Keeper::Script };
     let new = NewSession { keeper, ..new };
-    let with_anti_csrf = is_cookie && website.anti_csrf == AntiCsrf::ViaToken;
     let tokens = sessions.create(new, device, with_anti_csrf, now, rng).await?;
 
     let mut out = TokenHeaders::new(config, headers);
@@ -63,5 +88,5 @@ pub async fn create<'s, S: SignInStore, B: Sync>(
         TransferMethod::Cookie | TransferMethod::Header => {}
     }
     out.attach(method, &tokens, now);
-    Ok(out)
+    Ok(Created { tokens, method, headers: out })
 }

@@ -21,7 +21,7 @@ mod verify;
 
 pub use self::anti_csrf::{AntiCsrfCheck, refuse_foreign_sign_in};
 pub use self::cookies::TokenHeaders;
-pub use self::create::create;
+pub use self::create::{Created, create};
 pub use self::documents::{discovery, jwks};
 pub use self::endpoint::Endpoint;
 pub use self::layer::{Protected, RouteStore, VerifySession};

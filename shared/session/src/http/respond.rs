@@ -130,6 +130,9 @@ pub(super) fn refusal(
             let text = "the session store is not available, try again";
             message(StatusCode::SERVICE_UNAVAILABLE, text)
         }
+        SessionError::IdempotencyKeyUsed(_) => {
+            message(StatusCode::CONFLICT, "the idempotency key was used before")
+        }
         SessionError::InvalidInput(problem) => message(StatusCode::BAD_REQUEST, problem),
         SessionError::Internal(_) => {
             message(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
@@ -162,6 +165,7 @@ pub(super) fn refusal(
         }
         SessionError::NoToken
         | SessionError::TryRefresh(_)
+        | SessionError::IdempotencyKeyUsed(_)
         | SessionError::InvalidInput(_)
         | SessionError::Internal(_) => {}
     }
@@ -201,6 +205,7 @@ fn log(error: &SessionError) {
         SessionError::Unproved(_)
         | SessionError::SessionEnded(_)
         | SessionError::InvalidClaims(_)
+        | SessionError::IdempotencyKeyUsed(_)
         | SessionError::InvalidInput(_) => tracing::info!("{error}"),
         SessionError::Reuse(reuse) => tracing::warn!(
             session.handle = %reuse.handle,

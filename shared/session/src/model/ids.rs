@@ -9,12 +9,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use super::time::Timestamp;
+
 /// Bytes of a [`UserPartition`]: 96 bits keep accidental collisions of users out of reach, and a
 /// collision would only make two users share a partition, never a session.
 const PARTITION_LEN: usize = 12;
 
 /// Bytes of the random part of a handle: 128 bits (ASVS 7.2.3).
 const RANDOM_LEN: usize = 16;
+
+/// Keeps handles of repeatable sign-ins apart from every other use of the hash.
+const IDEMPOTENCY_LABEL: &str = "sesam sign-in v1";
 
 /// What all sessions of one user have in common: with the application before it, their partition in the
 /// table.
@@ -57,6 +62,25 @@ impl SessionHandle {
         let (partition, random) = bytes.split_at_mut(PARTITION_LEN);
         partition.copy_from_slice(&UserPartition::of(user_id).0);
         rng.fill_bytes(random);
+        Self(bytes)
+    }
+
+    /// The handle of the session that a sign-in makes however often it is repeated: an idempotency key in
+    /// place of chance.
+    ///
+    /// The random part is the first 16 bytes of SHA-256 over a label, user id and key, separated by zero
+    /// bytes. Whoever knows them can compute the handle, which is no secret.
+    /// There is no secret of ours in it, so that a change of master keys between two attempts does not
+    /// make two sessions.
+    #[must_use]
+    pub fn of_sign_in(user_id: &UserId, idempotency_key: &str) -> Self {
+        let input = [IDEMPOTENCY_LABEL, user_id.as_str(), idempotency_key].join("\0");
+        let mut bytes = [0; Self::LEN];
+        let (partition, rest) = bytes.split_at_mut(PARTITION_LEN);
+        partition.copy_from_slice(&UserPartition::of(user_id).0);
+        for (to, from) in rest.iter_mut().zip(digest(&SHA256, input.as_bytes()).as_ref()) {
+            *to = *from;
+        }
         Self(bytes)
     }
 
@@ -115,7 +139,8 @@ impl FromStr for SessionHandle {
     }
 }
 
-/// Position of a refresh token in its session: 1 at creation, one more at every rotation.
+/// Position of a refresh token in its session: one more at every rotation, from 1 on, or from
+/// [`Self::first_at`].
 ///
 /// Rotation is ordered by this number and never by a clock. Four bytes outlast a rotation every
 /// second for 136 years.
@@ -125,6 +150,15 @@ pub struct Generation(NonZeroU32);
 impl Generation {
     /// The generation of a new session.
     pub const FIRST: Self = Self(NonZeroU32::MIN);
+
+    /// The first generation of a session whose handle may have named an earlier session: the second of
+    /// its creation. Tokens are derived from handle and generation, so none of the earlier session is one
+    /// of the new one if that is at least a second younger and the earlier one did not rotate more than
+    /// once a second, for which it would have to be strictly single use.
+    #[must_use]
+    pub fn first_at(now: Timestamp) -> Self {
+        Self::new(u32::try_from(now.as_secs()).unwrap_or(u32::MAX)).unwrap_or(Self::FIRST)
+    }
 
     /// `None` for 0, which no token carries.
     #[must_use]
@@ -238,5 +272,23 @@ mod tests {
         assert_eq!(handle.to_string().parse::<SessionHandle>().unwrap(), handle);
         assert_eq!(handle.partition(), UserPartition::of(&user));
         assert_eq!(handle.to_string().len(), 38);
+    }
+
+    #[test]
+    fn a_repeatable_sign_in_has_a_handle_for_each_user_and_key() {
+        let of = |user, key| SessionHandle::of_sign_in(&UserId::new(user), key);
+        let handle = of("user-1", "key");
+        assert_eq!(handle, of("user-1", "key"));
+        assert_eq!(handle.partition(), UserPartition::of(&UserId::new("user-1")));
+        for (user, key) in [("user-2", "key"), ("user-1", "kex"), ("user-1k", "ey")] {
+            assert_ne!(handle.0[PARTITION_LEN..], of(user, key).0[PARTITION_LEN..]);
+        }
+    }
+
+    #[test]
+    fn a_later_session_of_the_same_handle_begins_beyond_the_earlier_one() {
+        let at = |secs| Generation::first_at(Timestamp::from_secs(secs));
+        assert!(at(1_700_000_000).next() < at(1_700_000_002));
+        assert_eq!((at(0), at(u64::from(u32::MAX) + 1).number()), (Generation::FIRST, u32::MAX));
     }
 }

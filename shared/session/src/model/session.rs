@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::claims::{self, Authentication};
-use super::ids::{SessionHandle, Subject, TenantId, UserId};
+use super::ids::{Generation, SessionHandle, Subject, TenantId, UserId};
 use super::refresh::RefreshState;
 use super::time::Timestamp;
 
@@ -40,6 +40,14 @@ impl Session {
     #[must_use]
     pub fn is_alive(&self, now: Timestamp) -> bool {
         self.refresh.revoked_at.is_none() && self.refresh.ends_at() > now
+    }
+
+    /// The generation that it began with. A session of an idempotency key began with
+    /// [`Generation::first_at`], which no other one reaches by counting.
+    #[must_use]
+    pub fn first_generation(&self) -> Generation {
+        let first = Generation::first_at(self.created_at);
+        if self.refresh.current < first { Generation::FIRST } else { first }
     }
 
     /// When its tokens were renewed last: with the newest generation, else at creation.
@@ -181,6 +189,11 @@ pub struct NewSession {
     /// How and when the user proved who they are, for routes that ask
     /// ([`claims::ClaimValidator::authenticated`]).
     pub authentication: Option<Authentication>,
+    /// Whether an anti-CSRF token goes with cookies; if nothing is said, as the website's mode asks.
+    pub anti_csrf: Option<bool>,
+    /// What makes the sign-in repeatable: 1 to 256 bytes that no other sign-in of the user has. The same
+    /// sign-in under the same key answers the same session for as long as it has not been refreshed.
+    pub idempotency_key: Option<String>,
 }
 
 impl NewSession {
@@ -193,6 +206,8 @@ impl NewSession {
             session_data: Map::new(),
             keeper: Keeper::Browser,
             authentication: None,
+            anti_csrf: None,
+            idempotency_key: None,
         }
     }
 }

@@ -90,7 +90,7 @@ impl<S> Sessions<S> {
         &self.validators
     }
 
-    fn claim(&self, key: &str) -> Option<&FetchedClaim> {
+    pub(super) fn claim(&self, key: &str) -> Option<&FetchedClaim> {
         self.claims.iter().find(|claim| claim.key == key)
     }
 

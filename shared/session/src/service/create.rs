@@ -5,10 +5,10 @@ use rand_core::CryptoRng;
 use super::{IssuedTokens, Minting, SessionEvent, Sessions, limits};
 use crate::error::SessionError;
 use crate::model::{
-    Authentication, Device, NewSession, PayloadSize, RefreshState, Session, SessionHandle,
-    SessionsOf, Subject, Timestamp,
+    Authentication, Device, Generation, NewSession, PayloadSize, RefreshState, Session,
+    SessionHandle, SessionsOf, Subject, Timestamp,
 };
-use crate::store::SignInStore;
+use crate::store::{SignInStore, StoreError};
 use crate::token::registered::drop_those_of_tokens;
 use crate::token::size::longest_front_json;
 
@@ -43,9 +43,15 @@ impl<S: SignInStore> Sessions<S> {
     /// Claims that belong to tokens or the session are dropped ([`crate::token::registered`]); fetched
     /// ones are fetched.
     ///
+    /// With [`NewSession::idempotency_key`] the same sign-in may be repeated, even at the same time: one of
+    /// the attempts records the session and all answer its tokens. A sign-in is the same if it names the
+    /// same subject, claims, data and device; fetched claims are as they were fetched first. Listeners
+    /// hear of it once at most.
+    ///
     /// # Errors
     ///
-    /// [`SessionError::InvalidInput`] if an id is empty, too long or would be read as another one, or
+    /// [`SessionError::IdempotencyKeyUsed`] if the key is that of another sign-in, or of a session that
+    /// was refreshed, changed or ended since. [`SessionError::InvalidInput`] if an id is empty, too long or would be read as another one, or
     /// claims and data would not fit ([`super::limits`]); nothing is recorded then. Store faults as they are; a session may be
     /// recorded then, but nobody holds its tokens.
     pub async fn create(
@@ -86,14 +92,27 @@ impl<S: SignInStore> Sessions<S> {
         check_ids(&subject)?;
         let mut payload = new.access_token_payload;
         payload.extend(new.authentication.map(Authentication::into_claims).unwrap_or_default());
+        let key = new.idempotency_key.as_deref();
+        if let Some(key) = key {
+            check_id("idempotency key", key)?;
+        }
+        let mut refresh = RefreshState::new(
+            now.plus(self.config.lifetimes.refresh_token),
+            self.config.lifetimes.absolute.map(|ttl| now.plus(ttl)),
+        );
+        let handle = match key {
+            None => SessionHandle::random(&subject.user_id, rng),
+            Some(key) => {
+                // The handle is free again once its session was deleted.
+                refresh.current = Generation::first_at(now);
+                SessionHandle::of_sign_in(&subject.user_id, key)
+            }
+        };
         let mut session = Session {
-            handle: SessionHandle::random(&subject.user_id, rng),
+            handle,
             subject,
             created_at: now,
-            refresh: RefreshState::new(
-                now.plus(self.config.lifetimes.refresh_token),
-                self.config.lifetimes.absolute.map(|ttl| now.plus(ttl)),
-            ),
+            refresh,
             access_token_payload: limits::claims(payload)?,
             payload_size: PayloadSize::default(),
             session_data: limits::session_data(new.session_data)?,
@@ -106,17 +125,48 @@ impl<S: SignInStore> Sessions<S> {
         limits::check_front_json(bytes, self.config.transfer.front_json_limit())?;
         session.payload_size.bound = Some(bytes as u64);
         let keys = self.ensure_keys(now, rng).await?;
-        let first = session.refresh.current;
-        let issued = self.issue(&keys, &session, first, with_anti_csrf, minting, now)?;
-        self.store.create_session(&session).await?;
-        self.tell(|| SessionEvent::Created {
-            handle: session.handle,
-            user_id: session.subject.user_id.clone(),
-            tenant_id: session.subject.tenant_id.clone(),
-            expires_at: session.refresh.ends_at(),
-        })
-        .await;
+        let issue = |session: &Session| {
+            let current = session.refresh.current;
+            self.issue(&keys, session, current, with_anti_csrf, minting, now)
+        };
+        let mut issued = issue(&session)?;
+        match (self.store.create_session(&session).await?, key) {
+            (None, _) => {
+                self.tell(|| SessionEvent::Created {
+                    handle,
+                    user_id: session.subject.user_id.clone(),
+                    tenant_id: session.subject.tenant_id.clone(),
+                    expires_at: session.refresh.ends_at(),
+                })
+                .await;
+            }
+            (Some(found), Some(_)) if self.is_repeated(&found, &session, now) => {
+                issued = issue(&found)?;
+            }
+            (Some(_), Some(_)) => return Err(SessionError::IdempotencyKeyUsed(handle)),
+            (Some(_), None) => {
+                let problem = "the handle of a new session is taken".to_owned();
+                return Err(StoreError::Inconsistent { item: handle.to_string(), problem }.into());
+            }
+        }
+        // After a repetition, too: whoever recorded the session may not have come this far.
         self.keep_to_limit(SessionsOf::user(&session.subject.user_id), now).await?;
         Ok(issued)
+    }
+
+    /// Whether `found` is the untouched session of the same sign-in as `wanted`.
+    fn is_repeated(&self, found: &Session, wanted: &Session, now: Timestamp) -> bool {
+        let asked_for = |session: &Session| {
+            let mut claims = session.access_token_payload.clone();
+            claims.retain(|name, _| self.claim(name).is_none());
+            claims
+        };
+        found.is_alive(now)
+            && found.refresh.parent.is_none()
+            && found.subject == wanted.subject
+            && found.session_data == wanted.session_data
+            && found.last_used_by == wanted.last_used_by
+            && found.keeper == wanted.keeper
+            && asked_for(found) == asked_for(wanted)
     }
 }

@@ -238,6 +238,10 @@ impl Asked<'_> {
 
     /// What comes next, given the session that was found there.
     fn next(&self, seen: Session) -> Step {
+        if self.generation < seen.first_generation() {
+            // It is of an earlier session of the same handle, which was deleted.
+            return Step::Answer(Err(SessionError::SessionEnded(Ended::Unknown)));
+        }
         let presented = Presented {
             generation: self.generation,
             may_be_late: seen.keeper == Keeper::Script
@@ -426,6 +430,22 @@ mod tests {
         let mut ended = session(W);
         ended.refresh.revoked_at = Some(NOW.minus(MS));
         assert_eq!(step(4, ended), "the session has ended: session revoked");
+    }
+
+    #[test]
+    fn a_token_of_an_earlier_session_of_the_same_handle_is_over_and_ends_nothing() {
+        for keeper in [Keeper::Script, Keeper::Browser] {
+            let mut seen = Session { keeper, ..session(W) };
+            let first = Generation::first_at(seen.created_at);
+            seen.refresh.current = first.next();
+            seen.refresh.parent = Some(first);
+            seen.refresh.spent = [Some(first), None, None];
+            for generation in [4, first.number() - 1] {
+                let said = step(generation, seen.clone());
+                assert_eq!(said, "the session has ended: session unknown", "{generation}");
+            }
+            assert_eq!(step(first.number(), seen), "Served");
+        }
     }
 
     #[test]

@@ -121,7 +121,9 @@ impl<S: SessionReader> Sessions<S> {
     /// # Errors
     ///
     /// [`SessionError::SessionEnded`] if it is unknown, over or revoked: certain, so the client forgets
-    /// its tokens. Store faults as they are.
+    /// its tokens. [`SessionError::TryRefresh`] if the token is older than the session: it is of an
+    /// earlier one of the same handle ([`crate::model::NewSession::idempotency_key`]). Store faults as
+    /// they are.
     pub async fn check_alive(
         &self,
         token: &AccessToken,
@@ -131,7 +133,9 @@ impl<S: SessionReader> Sessions<S> {
         let handle = token.handle().ok_or(ended(Ended::Unknown))?;
         let session = self.store.session(&handle).await?.ok_or(ended(Ended::Unknown))?;
         if session.is_alive(now) {
-            return Ok(session);
+            let is_older = token.claims.issued_at.as_secs() < session.created_at.as_secs();
+            let superseded = SessionError::TryRefresh(TryRefresh::Superseded);
+            return if is_older { Err(superseded) } else { Ok(session) };
         }
         let was_revoked = session.refresh.revoked_at.is_some();
         Err(ended(if was_revoked { Ended::Revoked } else { Ended::Expired }))

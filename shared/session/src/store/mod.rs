@@ -121,15 +121,16 @@ pub trait SessionLister {
 
 /// Records a new session.
 pub trait SessionCreator {
-    /// Puts the session if its handle is free. Repeating the call with the same session is harmless.
+    /// Puts the session if its handle is free; otherwise gives the other session that has it. Repeating
+    /// the call with the same session is harmless.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if the outcome is not known or the handle is taken by another session.
+    /// [`StoreError`] if the outcome is not known.
     fn create_session(
         &self,
         session: &Session,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<Session>, StoreError>> + Send;
 }
 
 /// Records what an application changes in a session.

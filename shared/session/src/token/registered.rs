@@ -62,8 +62,9 @@ pub(crate) fn without_form(claims: &Map<String, Value>) -> Option<(&'static str,
     CLAIMS.into_iter().find(broken).map(|(name, rule)| (name, rule.must_be()))
 }
 
-/// The first claim of a patch that an application cannot change.
-pub(crate) fn unchangeable(patch: &Map<String, Value>) -> Option<&'static str> {
+/// The first claim that is ours alone: an application cannot give or change it.
+#[must_use]
+pub fn unchangeable(patch: &Map<String, Value>) -> Option<&'static str> {
     let is_ours = |(_, rule): &(&str, Rule)| matches!(rule, Rule::Token | Rule::Session);
     CLAIMS.into_iter().filter(is_ours).map(|(name, _)| name).find(|name| patch.contains_key(*name))
 }

@@ -90,6 +90,50 @@ pub fn rest_request(request: &Request<Bytes>) -> Value {
     })
 }
 
+/// What an integration behind an HTTP API gets with payload 1.0.
+pub(crate) fn integration_1(request: &Request<Bytes>) -> Value {
+    let mut event = proxied(request);
+    event["version"] = "1.0".into();
+    event["requestContext"]["stage"] = "$default".into();
+    event
+}
+
+/// What an integration behind a REST API gets: as [`rest_request`], without what is for authorizers.
+pub(crate) fn proxied(request: &Request<Bytes>) -> Value {
+    let mut event = rest_request(request);
+    if let Some(members) = event.as_object_mut() {
+        members.retain(|name, _| name != "type" && name != "methodArn");
+    }
+    event["body"] = Value::Null;
+    event["isBase64Encoded"] = false.into();
+    event
+}
+
+/// What a load balancer makes of a request: names in lower case, headers once or as lists, never both.
+pub(crate) fn load_balancer(request: &Request<Bytes>, is_multi: bool) -> Value {
+    let mut headers = Map::new();
+    for name in request.headers().keys() {
+        let values = values(request.headers(), name.as_str());
+        let value = if is_multi { json!(values) } else { values.last().cloned().into() };
+        headers.insert(name.to_string(), value);
+    }
+    // It adds what it saw to what the client claims.
+    let hops = "203.0.113.9, 192.0.2.1";
+    let hops = if is_multi { json!([hops]) } else { json!(hops) };
+    headers.insert("x-forwarded-for".to_owned(), hops);
+    let group =
+        "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/signin/0123456789abcdef";
+    let headers_name = if is_multi { "multiValueHeaders" } else { "headers" };
+    json!({
+        "requestContext": { "elb": { "targetGroupArn": group } },
+        "httpMethod": request.method().as_str(),
+        "path": request.uri().path(),
+        headers_name: headers,
+        "body": "",
+        "isBase64Encoded": false,
+    })
+}
+
 /// WebSocket API, `$connect`: neither method nor path.
 pub fn web_socket(request: &Request<Bytes>) -> Value {
     let (headers, multi_value_headers) = both(request.headers());

@@ -97,7 +97,7 @@ impl SessionReader for DynamoDb {
 }
 
 impl SessionCreator for DynamoDb {
-    async fn create_session(&self, session: &Session) -> Result<(), StoreError> {
+    async fn create_session(&self, session: &Session) -> Result<Option<Session>, StoreError> {
         let pk = self.partition(session.handle.partition());
         let item = item::from_session(pk, session)?;
         let result = self
@@ -109,25 +109,16 @@ impl SessionCreator for DynamoDb {
             .return_values_on_condition_check_failure(OnFailure::AllOld)
             .send()
             .await;
-        let Err(error) = result else { return Ok(()) };
+        let Err(error) = result else { return Ok(None) };
         let Some(PutItemError::ConditionalCheckFailedException(conflict)) =
             error.as_service_error()
         else {
             return Err(StoreError::from_sdk("PutItem", error));
         };
+        let found = conflict.item.clone().unwrap_or_default();
+        let found = item::to_session(&session.handle, found)?;
         // An SDK retry of a put that was applied finds its own item: that is success.
-        match conflict
-            .item
-            .clone()
-            .map(|found| item::to_session(&session.handle, found))
-            .transpose()?
-        {
-            Some(found) if found == *session => Ok(()),
-            Some(_) | None => Err(StoreError::Inconsistent {
-                item: session.handle.to_string(),
-                problem: "the handle of a new session is taken".to_owned(),
-            }),
-        }
+        Ok(Some(found).filter(|found| found != session))
     }
 }
 

@@ -1,0 +1,21 @@
+//! The `create-session` function.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bootstrap::SystemClock;
+use create_session::CreateConfig;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use session::model::Clock as _;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    bootstrap::init_tracing();
+    let (sessions, config) = bootstrap::signer(CreateConfig::from_lookup).await?;
+    let (sessions, config) = (Arc::new(bootstrap::with_events(sessions).await), Arc::new(config));
+    sessions.preload_signing_keys(SystemClock.now()).await;
+    let handler = async |event: LambdaEvent<_>| -> Result<_, Infallible> {
+        Ok(create_session::handle(&sessions, &config, &SystemClock, event.payload).await)
+    };
+    run(service_fn(handler)).await
+}
