@@ -1,13 +1,17 @@
 //! The examples, behind the gateway of a whole stack, as they would be deployed.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
+use axum::routing::{get, post};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use jsonwebtoken::jwk::JwkSet;
@@ -17,47 +21,88 @@ use serde_json::{Value, json};
 use session::token::SigningKey;
 use signin_oidc::Provider;
 use testkit::clock::START;
-use testkit::harness::Tokens;
+use testkit::harness::{Tokens, text};
 use testkit::{Harness, keys};
 use tokio::net::TcpListener;
 
 use crate::mint::Jwt;
 
-/// An identity provider on this machine: its key set is what a test says, and fetches are counted.
+/// An identity provider on this machine: key set and ID token are what a test says, and fetches of the key
+/// set are counted.
 struct Issuer {
     url: String,
     published: Arc<Published>,
 }
 
 struct Published {
-    answer: Mutex<(StatusCode, Value)>,
+    url: String,
+    key_set: Mutex<(StatusCode, Value)>,
     fetches: AtomicUsize,
+    /// What it gives for `code-1`, if the verifier fits this challenge.
+    sale: Mutex<(String, String)>,
 }
 
 impl Issuer {
     async fn start() -> Self {
-        let answer = Mutex::new((StatusCode::OK, key_set(&[keys::dynamic()])));
-        let published = Arc::new(Published { answer, fetches: AtomicUsize::new(0) });
-        let serve = async |State(published): State<Arc<Published>>| {
-            published.fetches.fetch_add(1, Ordering::SeqCst);
-            let (status, set) = published.answer.lock().unwrap().clone();
-            (status, set.to_string())
-        };
-        let app = Router::new()
-            .route("/.well-known/jwks.json", get(serve))
-            .with_state(Arc::clone(&published));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
+        let published = Arc::new(Published {
+            url: url.clone(),
+            key_set: Mutex::new((StatusCode::OK, key_set(&[keys::dynamic()]))),
+            fetches: AtomicUsize::new(0),
+            sale: Mutex::default(),
+        });
+        let discovery = async |State(published): State<Arc<Published>>| {
+            let url = &published.url;
+            let endpoints = json!({
+                "issuer": url,
+                "authorization_endpoint": format!("{url}/oauth2/authorize"),
+                "token_endpoint": format!("{url}/oauth2/token"),
+                "jwks_uri": format!("{url}/.well-known/jwks.json"),
+            });
+            endpoints.to_string()
+        };
+        let jwks = async |State(published): State<Arc<Published>>| {
+            published.fetches.fetch_add(1, Ordering::SeqCst);
+            let (status, set) = published.key_set.lock().unwrap().clone();
+            (status, set.to_string())
+        };
+        let token = async |State(published): State<Arc<Published>>, form: String| {
+            let field = |name: &str| {
+                let fields = form.split('&').filter_map(|field| field.split_once('='));
+                fields.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+            };
+            let (challenge, id_token) = published.sale.lock().unwrap().clone();
+            let hash = digest(&SHA256, field("code_verifier").unwrap_or_default().as_bytes());
+            let is_sold = field("code").as_deref() == Some("code-1")
+                && field("client_id").as_deref() == Some("app-1")
+                && URL_SAFE_NO_PAD.encode(hash) == challenge;
+            if is_sold {
+                (StatusCode::OK, json!({ "id_token": id_token, "expires_in": 3600 }).to_string())
+            } else {
+                (StatusCode::BAD_REQUEST, r#"{"error":"invalid_grant"}"#.to_owned())
+            }
+        };
+        let app = Router::new()
+            .route("/.well-known/openid-configuration", get(discovery))
+            .route("/.well-known/jwks.json", get(jwks))
+            .route("/oauth2/token", post(token))
+            .with_state(Arc::clone(&published));
         tokio::spawn(async move { axum::serve(listener, app).await });
         Self { url, published }
     }
 
+    /// What the provider gives for `code-1` from now on, to whoever began this attempt.
+    fn sell(&self, begun: &Begun, id_token: String) {
+        *self.published.sale.lock().unwrap() = (begun.of("code_challenge"), id_token);
+    }
+
     fn publish(&self, keys: &[SigningKey]) {
-        *self.published.answer.lock().unwrap() = (StatusCode::OK, key_set(keys));
+        *self.published.key_set.lock().unwrap() = (StatusCode::OK, key_set(keys));
     }
 
     fn fail(&self) {
-        *self.published.answer.lock().unwrap() = (StatusCode::INTERNAL_SERVER_ERROR, Value::Null);
+        *self.published.key_set.lock().unwrap() = (StatusCode::INTERNAL_SERVER_ERROR, Value::Null);
     }
 
     fn fetches(&self) -> usize {
@@ -91,31 +136,77 @@ fn key_set(keys: &[SigningKey]) -> Value {
     serde_json::to_value(JwkSet { keys }).unwrap()
 }
 
-/// A stack with the sign-in example at `POST /signin`.
+/// A stack with the example at `POST /signin/…`.
 async fn with_sign_in(issuer: &Issuer) -> Harness {
-    let jwks_url = format!("{}/.well-known/jwks.json", issuer.url);
-    let provider = Arc::new(Provider::new(issuer.url.clone(), "app-1".to_owned(), jwks_url));
+    let page = "https://example.com/signed-in".to_owned();
+    let provider = Arc::new(Provider::new(issuer.url.clone(), "app-1".to_owned(), page));
     Harness::with_routes(&[], |gateway, sessions, clock| {
         let function = Function::http(move |request| {
             let (sessions, provider) = (Arc::clone(&sessions), Arc::clone(&provider));
             let clock = clock.clone();
             async move { signin_oidc::handle(&sessions, &provider, &clock, request).await }
         });
-        gateway.route(Method::POST, "/signin", Access::Public, &function)
+        ["/signin/start", "/signin/finish"].into_iter().fold(gateway, |gateway, path| {
+            gateway.route(Method::POST, path, Access::Public, &function)
+        })
     })
     .await
 }
 
-async fn sign_in(stack: &Harness, body: Value) -> Response<Bytes> {
-    let request = Request::post("/signin")
-        .header("content-type", "application/json")
-        .header("st-auth-mode", "header");
+async fn post_to(
+    stack: &Harness,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Value,
+) -> Response<Bytes> {
+    let mut request = Request::post(path).header("st-auth-mode", "header");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
     stack.stack.handle(request.body(Bytes::from(body.to_string())).unwrap()).await
 }
 
-/// Status and message of the answer to a sign-in with that token.
-async fn answer_to(stack: &Harness, id_token: String) -> (u16, String) {
-    let response = sign_in(stack, json!({ "idToken": id_token })).await;
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+/// A sign-in that a browser began: the cookie that it keeps, and the address that it was sent to.
+struct Begun {
+    cookie: String,
+    location: String,
+}
+
+impl Begun {
+    async fn at(stack: &Harness) -> Self {
+        let response = post_to(stack, "/signin/start", &[JSON], json!({})).await;
+        assert_eq!(response.status(), 200, "{:?}", response.body());
+        let line = text(response.headers(), "set-cookie");
+        let cookie = line.split(';').next().unwrap().to_owned();
+        Self { cookie, location: body(&response)["location"].as_str().unwrap().to_owned() }
+    }
+
+    /// A parameter of the address.
+    fn of(&self, name: &str) -> String {
+        let query = self.location.split_once('?').unwrap().1;
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name).unwrap().1.to_owned()
+    }
+
+    /// The end of it, as the page does it that the provider sent the browser to.
+    async fn finish(&self, stack: &Harness) -> Response<Bytes> {
+        let returned = json!({ "code": "code-1", "state": self.of("state") });
+        post_to(stack, "/signin/finish", &[JSON, ("cookie", &self.cookie)], returned).await
+    }
+}
+
+/// Status and message of a sign-in whose ID token this is, made for the attempt's nonce.
+async fn answer_to(
+    stack: &Harness,
+    issuer: &Issuer,
+    id_token: impl FnOnce(Jwt) -> String,
+) -> (u16, String) {
+    let begun = Begun::at(stack).await;
+    let id_token = id_token(issuer.id_token().claim("nonce", begun.of("nonce")));
+    issuer.sell(&begun, id_token.clone());
+    let response = begun.finish(stack).await;
     let token_is_quoted = String::from_utf8_lossy(response.body()).contains(&id_token);
     assert!(!token_is_quoted, "a token must not come back");
     (response.status().as_u16(), body(&response)["message"].as_str().unwrap_or_default().to_owned())
@@ -125,50 +216,17 @@ fn body(response: &Response<Bytes>) -> Value {
     serde_json::from_slice(response.body()).unwrap()
 }
 
-/// What a foreign page can send with somebody else's ID token in it: any body as a form, and JSON nowhere
-/// but where CORS lets it.
 #[tokio::test]
-async fn no_foreign_page_signs_its_visitor_in() {
+async fn whoever_signs_in_at_the_provider_is_signed_in() {
     let issuer = Issuer::start().await;
     let stack = with_sign_in(&issuer).await;
-    let body = json!({ "idToken": issuer.id_token().sign() }).to_string();
-    let json = ("content-type", "application/json; charset=utf-8");
-    let (own, foreign) = (("origin", "https://example.com"), ("origin", "https://evil.example"));
-    for (headers, status) in [
-        (vec![json], 200),
-        (vec![json, own], 200),
-        (vec![json, own, ("sec-fetch-site", "same-site")], 200),
-        (vec![json, ("sec-fetch-site", "same-origin")], 200),
-        (vec![], 415),
-        (vec![own], 415),
-        (vec![("content-type", "text/plain"), own], 415),
-        (vec![("content-type", "application/x-www-form-urlencoded")], 415),
-        (vec![("content-type", "text/plain; application/json")], 415),
-        (vec![json, foreign], 403),
-        (vec![json, foreign, ("sec-fetch-site", "same-origin")], 403),
-        (vec![json, ("origin", "null")], 403),
-        (vec![json, ("origin", "https://example.com.evil.example")], 403),
-        (vec![json, ("sec-fetch-site", "cross-site")], 403),
-        (vec![json, ("sec-fetch-site", "same-site")], 403),
-    ] {
-        let mut request = Request::post("/signin");
-        for (name, value) in &headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Bytes::from(body.clone())).unwrap();
-        let response = stack.stack.handle(request).await;
-        assert_eq!(response.status(), status, "{headers:?}");
-        let signs_in = response.headers().contains_key("st-access-token");
-        assert_eq!(signs_in, status == 200, "{headers:?}");
-    }
-}
-
-#[tokio::test]
-async fn an_id_token_of_the_provider_signs_its_user_in() {
-    let issuer = Issuer::start().await;
-    let stack = with_sign_in(&issuer).await;
-    let response = sign_in(&stack, json!({ "idToken": issuer.id_token().sign() })).await;
+    let begun = Begun::at(&stack).await;
+    assert!(begun.location.starts_with(&format!("{}/oauth2/authorize?", issuer.url)));
+    assert_eq!(begun.of("code_challenge_method"), "S256");
+    issuer.sell(&begun, issuer.id_token().claim("nonce", begun.of("nonce")).sign());
+    let response = begun.finish(&stack).await;
     assert_eq!(response.status(), 200, "{:?}", response.body());
+    assert!(text(response.headers(), "set-cookie").contains("Max-Age=0"), "it serves once");
 
     let bearer = Tokens::of(&response).access_bearer();
     let me = stack.send(Method::GET, "/api/me", &[("authorization", &bearer)]).await;
@@ -179,48 +237,106 @@ async fn an_id_token_of_the_provider_signs_its_user_in() {
 }
 
 #[tokio::test]
-async fn an_id_token_that_does_not_hold_is_refused_with_the_reason() {
+async fn no_two_attempts_share_anything() {
     let issuer = Issuer::start().await;
     let stack = with_sign_in(&issuer).await;
-    let valid = issuer.id_token();
-    let form = "the ID token is not a JWT signed with RS256";
-    let key = "the key of the ID token is not one of the provider's";
-    let claims = "the ID token lacks a claim: it needs iss, aud, token_use, sub and exp";
-    for (token, message) in [
-        ("no token".to_owned(), form),
-        ("a".repeat(20_000), form),
-        (valid.clone().unsigned(), form),
-        (valid.clone().hs256(), form),
-        (valid.clone().header("crit", json!(["b64"])).sign(), form),
-        (valid.clone().without_header("kid").sign(), key),
-        (valid.clone().header("kid", "made-up").sign(), key),
-        (
-            valid.sign_by(&keys::foreign(keys::DYNAMIC_ID)),
-            "the signature of the ID token does not hold",
-        ),
-        (valid.clone().without_claim("sub").sign(), claims),
-        (valid.clone().claim("aud", json!(["app-1", "app-2"])).sign(), claims),
-        (
-            valid.clone().claim("iss", "https://other.example").sign(),
-            "the ID token is from another issuer",
-        ),
-        (valid.clone().claim("aud", "app-2").sign(), "the ID token is for another audience"),
-        (valid.clone().claim("token_use", "access").sign(), "the token is not an ID token"),
-        (valid.clone().claim("exp", START.as_secs()).sign(), "the ID token has expired"),
-        (valid.clone().claim("nonce", "n-1").sign(), "the nonce of the ID token is another"),
-    ] {
-        assert_eq!(answer_to(&stack, token).await, (401, message.to_owned()));
+    let (one, other) = (Begun::at(&stack).await, Begun::at(&stack).await);
+    let of = |begun: &Begun| ["state", "nonce", "code_challenge"].map(|name| begun.of(name));
+    let all: BTreeSet<_> = of(&one).into_iter().chain(of(&other)).collect();
+    assert_eq!(all.len(), 6, "and nothing in the address is the same twice");
+    assert!(!all.iter().any(|value| one.cookie.contains(value) || value.len() != 43));
+}
+
+/// A page that sends its visitor to the end of the page's own attempt (login CSRF).
+#[tokio::test]
+async fn an_attempt_is_finished_by_the_browser_that_began_it_and_by_no_other() {
+    let issuer = Issuer::start().await;
+    let stack = with_sign_in(&issuer).await;
+    let (own, other) = (Begun::at(&stack).await, Begun::at(&stack).await);
+    issuer.sell(&own, issuer.id_token().claim("nonce", own.of("nonce")).sign());
+    let state = own.of("state");
+    let longer = format!("{}x", own.cookie);
+    for cookie in ["theme=dark", "__Host-signin=", &longer, &other.cookie] {
+        let returned = json!({ "code": "code-1", "state": state });
+        let headers = [JSON, ("cookie", cookie)];
+        let response = post_to(&stack, "/signin/finish", &headers, returned).await;
+        assert_eq!(response.status(), 403, "{cookie}");
+        assert!(Tokens::of(&response).access.is_empty());
     }
+    assert_eq!(own.finish(&stack).await.status(), 200);
 }
 
 #[tokio::test]
-async fn a_nonce_must_be_the_one_that_the_client_sent() {
+async fn a_code_that_another_attempt_asked_for_buys_nothing() {
     let issuer = Issuer::start().await;
     let stack = with_sign_in(&issuer).await;
-    let token = issuer.id_token().claim("nonce", "n-1").sign();
-    for (nonce, status) in [("n-1", 200), ("n-2", 401)] {
-        let response = sign_in(&stack, json!({ "idToken": token, "nonce": nonce })).await;
-        assert_eq!(response.status(), status);
+    let (own, other) = (Begun::at(&stack).await, Begun::at(&stack).await);
+    issuer.sell(&other, issuer.id_token().claim("nonce", own.of("nonce")).sign());
+    let response = own.finish(&stack).await;
+    let message = "the identity provider does not take the code: begin again";
+    assert_eq!((response.status().as_u16(), &body(&response)["message"]), (403, &json!(message)));
+}
+
+#[tokio::test]
+async fn no_foreign_page_signs_its_visitor_in() {
+    let issuer = Issuer::start().await;
+    let stack = with_sign_in(&issuer).await;
+    let begun = Begun::at(&stack).await;
+    issuer.sell(&begun, issuer.id_token().claim("nonce", begun.of("nonce")).sign());
+    let returned = json!({ "code": "code-1", "state": begun.of("state") });
+    for (header, status) in [
+        (("content-type", "text/plain"), 415),
+        (("content-type", "application/x-www-form-urlencoded"), 415),
+        (("content-type", "text/plain; application/json"), 415),
+        (("origin", "https://evil.example.net"), 403),
+        (("origin", "null"), 403),
+        (("sec-fetch-site", "cross-site"), 403),
+    ] {
+        for path in ["/signin/start", "/signin/finish"] {
+            let mut headers = vec![header, ("cookie", begun.cookie.as_str())];
+            headers.extend((header.0 != "content-type").then_some(JSON));
+            let response = post_to(&stack, path, &headers, returned.clone()).await;
+            assert_eq!(response.status(), status, "{path} {header:?}");
+        }
+    }
+    assert_eq!(begun.finish(&stack).await.status(), 200);
+}
+
+#[tokio::test]
+async fn an_id_token_that_does_not_hold_is_refused_with_the_reason() {
+    let issuer = Issuer::start().await;
+    let stack = with_sign_in(&issuer).await;
+    let form = "the ID token is not a JWT signed with RS256";
+    let key = "the key of the ID token is not one of the provider's";
+    let claims = "the ID token lacks a claim: it needs iss, aud, token_use, sub and exp";
+    let nonce = "the nonce of the ID token is another";
+    type Made = fn(Jwt) -> String;
+    let cases: [(Made, &str); 16] = [
+        (|_| "no token".to_owned(), form),
+        (|_| "a".repeat(20_000), form),
+        (Jwt::unsigned, form),
+        (Jwt::hs256, form),
+        (|valid| valid.header("crit", json!(["b64"])).sign(), form),
+        (|valid| valid.without_header("kid").sign(), key),
+        (|valid| valid.header("kid", "made-up").sign(), key),
+        (
+            |valid| valid.sign_by(&keys::foreign(keys::DYNAMIC_ID)),
+            "the signature of the ID token does not hold",
+        ),
+        (|valid| valid.without_claim("sub").sign(), claims),
+        (|valid| valid.claim("aud", json!(["app-1", "app-2"])).sign(), claims),
+        (
+            |valid| valid.claim("iss", "https://other.example").sign(),
+            "the ID token is from another issuer",
+        ),
+        (|valid| valid.claim("aud", "app-2").sign(), "the ID token is for another audience"),
+        (|valid| valid.claim("token_use", "access").sign(), "the token is not an ID token"),
+        (|valid| valid.claim("exp", START.as_secs()).sign(), "the ID token has expired"),
+        (|valid| valid.claim("nonce", "n-1").sign(), nonce),
+        (|valid| valid.without_claim("nonce").sign(), nonce),
+    ];
+    for (made, message) in cases {
+        assert_eq!(answer_to(&stack, &issuer, made).await, (403, message.to_owned()));
     }
 }
 
@@ -228,21 +344,21 @@ async fn a_nonce_must_be_the_one_that_the_client_sent() {
 async fn another_body_is_a_bad_request_and_asks_nobody() {
     let issuer = Issuer::start().await;
     let stack = with_sign_in(&issuer).await;
-    assert_eq!(sign_in(&stack, json!({ "token": "x" })).await.status(), 400);
-    assert_eq!(issuer.fetches(), 0);
+    let response = post_to(&stack, "/signin/finish", &[JSON], json!({ "token": "x" })).await;
+    assert_eq!((response.status().as_u16(), issuer.fetches()), (400, 0));
 }
 
 #[tokio::test]
 async fn keys_are_fetched_once_an_hour() {
     let issuer = Issuer::start().await;
     let stack = with_sign_in(&issuer).await;
-    let token = issuer.id_token().claim("exp", START.as_secs() + 10_000).sign();
+    let lasting = |token: Jwt| token.claim("exp", START.as_secs() + 10_000).sign();
     for _ in 0..3 {
-        assert_eq!(answer_to(&stack, token.clone()).await.0, 200);
+        assert_eq!(answer_to(&stack, &issuer, lasting).await.0, 200);
     }
     assert_eq!(issuer.fetches(), 1);
     stack.clock.advance(Duration::from_hours(1));
-    assert_eq!(answer_to(&stack, token).await.0, 200);
+    assert_eq!(answer_to(&stack, &issuer, lasting).await.0, 200);
     assert_eq!(issuer.fetches(), 2);
 }
 
@@ -250,12 +366,12 @@ async fn keys_are_fetched_once_an_hour() {
 async fn a_new_key_of_the_provider_is_fetched_when_it_is_met() {
     let issuer = Issuer::start().await;
     let stack = with_sign_in(&issuer).await;
-    assert_eq!(answer_to(&stack, issuer.id_token().sign()).await.0, 200);
+    assert_eq!(answer_to(&stack, &issuer, |token| token.sign()).await.0, 200);
 
     issuer.publish(&[keys::dynamic(), keys::foreign("next")]);
     stack.clock.advance(Duration::from_secs(10));
-    let token = issuer.id_token().header("kid", "next").sign_by(&keys::foreign("next"));
-    assert_eq!(answer_to(&stack, token).await.0, 200);
+    let next = |token: Jwt| token.header("kid", "next").sign_by(&keys::foreign("next"));
+    assert_eq!(answer_to(&stack, &issuer, next).await.0, 200);
     assert_eq!(issuer.fetches(), 2);
 }
 
@@ -264,8 +380,8 @@ async fn made_up_keys_cause_one_fetch_per_cooldown() {
     let issuer = Issuer::start().await;
     let stack = with_sign_in(&issuer).await;
     for number in 0..20 {
-        let kid = format!("made-up-{number}");
-        assert_eq!(answer_to(&stack, issuer.id_token().header("kid", kid).sign()).await.0, 401);
+        let made_up = |token: Jwt| token.header("kid", format!("made-up-{number}")).sign();
+        assert_eq!(answer_to(&stack, &issuer, made_up).await.0, 403);
     }
     assert_eq!(issuer.fetches(), 1);
 }
@@ -275,23 +391,25 @@ async fn without_the_providers_keys_nobody_is_refused_for_good() {
     let issuer = Issuer::start().await;
     let stack = with_sign_in(&issuer).await;
     issuer.fail();
-    let response = sign_in(&stack, json!({ "idToken": issuer.id_token().sign() })).await;
+    let begun = Begun::at(&stack).await;
+    issuer.sell(&begun, issuer.id_token().claim("nonce", begun.of("nonce")).sign());
+    let response = begun.finish(&stack).await;
     assert_eq!(response.status(), 503);
     assert_eq!(response.headers()["retry-after"], "1");
 
     issuer.publish(&[keys::dynamic()]);
-    assert_eq!(answer_to(&stack, issuer.id_token().sign()).await.0, 200);
+    assert_eq!(answer_to(&stack, &issuer, |token| token.sign()).await.0, 200);
 }
 
 #[tokio::test]
 async fn old_keys_serve_while_the_provider_is_away() {
     let issuer = Issuer::start().await;
     let stack = with_sign_in(&issuer).await;
-    let token = issuer.id_token().claim("exp", START.as_secs() + 10_000).sign();
-    assert_eq!(answer_to(&stack, token.clone()).await.0, 200);
+    let lasting = |token: Jwt| token.claim("exp", START.as_secs() + 10_000).sign();
+    assert_eq!(answer_to(&stack, &issuer, lasting).await.0, 200);
     issuer.fail();
     stack.clock.advance(Duration::from_hours(2));
-    assert_eq!(answer_to(&stack, token).await.0, 200);
+    assert_eq!(answer_to(&stack, &issuer, lasting).await.0, 200);
     assert_eq!(issuer.fetches(), 2);
 }
 

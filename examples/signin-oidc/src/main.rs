@@ -13,7 +13,7 @@ async fn main() -> Result<(), Error> {
     let provider = Provider::new(
         required("OIDC_ISSUER")?,
         required("OIDC_CLIENT_ID")?,
-        required("OIDC_JWKS_URL")?,
+        required("OIDC_REDIRECT_URI")?,
     );
     let handler = async |request| -> Result<_, Infallible> {
         Ok(signin_oidc::handle(&sessions, &provider, &SystemClock, request).await)
