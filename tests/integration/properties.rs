@@ -53,6 +53,7 @@ fn session(custom: Map<String, Value>) -> Session {
         keeper: Keeper::Browser,
         last_used_by: Device::new(Some("agent"), None),
         repeats: None,
+        device_key: None,
         revocation: None,
     }
 }

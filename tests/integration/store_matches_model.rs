@@ -9,13 +9,13 @@ use rand::{RngExt as _, SeedableRng as _};
 use session::Sessions;
 use session::model::refresh::RECLAIM_REST;
 use session::model::{
-    Decision, Device, Generation, Presented, RefreshPolicy, RefreshState, Revocation, Session,
-    SessionHandle, Timestamp, UserId, decide,
+    Decision, Device, DeviceKey, DeviceKeyKind, Generation, KeyDemand, Presented, RefreshPolicy,
+    RefreshState, Revocation, Session, SessionHandle, Timestamp, UserId, decide,
 };
 use session::service::{AntiCsrfProof, RefreshOutcome};
 use session::store::{
-    DynamoDb, Rotation, SessionCreator as _, SessionReader as _, SessionRefresher as _,
-    SessionRevoker as _, Written,
+    DynamoDb, Rotation, SessionBinder as _, SessionCreator as _, SessionReader as _,
+    SessionRefresher as _, SessionRevoker as _, Written,
 };
 use session::token::{RefreshToken, UnverifiedRefreshToken};
 use testkit::clock::START;
@@ -64,7 +64,24 @@ fn any_session(rng: &mut StdRng) -> (RefreshPolicy, Session) {
         absolute_end: if rng.random_bool(0.2) { Some(absolute_end) } else { None },
         revoked_at: rng.random_bool(0.05).then_some(START),
     };
-    (policy, Session { handle, refresh, ..events::session() })
+    let device_key = any_key(rng);
+    (policy, Session { handle, refresh, device_key, ..events::session() })
+}
+
+/// None, or one of three.
+fn any_key(rng: &mut StdRng) -> Option<DeviceKey> {
+    let key = |kind, byte| DeviceKey { kind, thumbprint: [byte; DeviceKey::LEN] };
+    let keys =
+        [key(DeviceKeyKind::Dbsc, 1), key(DeviceKeyKind::Dbsc, 2), key(DeviceKeyKind::Dpop, 1)];
+    if rng.random_bool(0.5) { None } else { Some(keys[rng.random_range(0..keys.len())]) }
+}
+
+fn any_demand(session: &Session, rng: &mut StdRng) -> KeyDemand {
+    match rng.random_range(0..3) {
+        0 => KeyDemand::Nothing,
+        1 => KeyDemand::Proved(any_key(rng)),
+        _ => KeyDemand::Proved(session.device_key),
+    }
 }
 
 const MS: Duration = Duration::from_millis(1);
@@ -75,7 +92,7 @@ fn phone() -> Device {
 }
 
 fn prompt(generation: Generation) -> Presented {
-    Presented { generation, may_be_late: false }
+    Presented { generation, may_be_late: false, is_proved: true }
 }
 
 fn evidence() -> Revocation {
@@ -85,7 +102,7 @@ fn evidence() -> Revocation {
 #[tokio::test]
 async fn a_rotation_is_applied_exactly_when_the_rule_says_so() {
     let (store, mut rng) = (fresh_store().await, StdRng::seed_from_u64(1));
-    let mut applied = 0;
+    let (mut applied, mut unproved) = (0, 0);
     for case in 0..CASES {
         let (policy, session) = any_session(&mut rng);
         let presented = Generation::new(rng.random_range(1..=6)).unwrap();
@@ -95,11 +112,15 @@ async fn a_rotation_is_applied_exactly_when_the_rule_says_so() {
         let expires_at = START.plus(Duration::from_hours(2));
         let device = phone();
         let handle = &session.handle;
+        let demand = any_demand(&session, &mut rng);
+        let is_proved = demand.is_met(session.device_key);
+        unproved += u64::from(!is_proved);
         let rotation =
-            Rotation { handle, presented, now: START, policy, expires_at, device: &device };
+            Rotation { handle, presented, now: START, policy, expires_at, device: &device, demand };
         let written = store.rotate(rotation).await.unwrap();
-        let case = format!("case {case}: {presented:?} {policy:?} {:?}", session.refresh);
-        let expected = match decide(&session.refresh, prompt(presented), START, policy) {
+        let case = format!("case {case}: {presented:?} {policy:?} {demand:?} {session:?}");
+        let presented = Presented { is_proved, ..prompt(presented) };
+        let expected = match decide(&session.refresh, presented, START, policy) {
             Decision::Rotate(next) => {
                 applied += 1;
                 let refresh = RefreshState { expires_at, ..next };
@@ -114,6 +135,32 @@ async fn a_rotation_is_applied_exactly_when_the_rule_says_so() {
         assert_eq!(store.session(handle).await.unwrap(), Some(now_there), "{case}");
     }
     assert!((CASES / 5..CASES * 4 / 5).contains(&applied), "{applied} of {CASES} rotated");
+    assert!(unproved > CASES / 20, "{unproved} of {CASES} lacked the key");
+}
+
+#[tokio::test]
+async fn a_session_is_bound_while_it_is_alive_to_one_key_for_good() {
+    let (store, mut rng) = (fresh_store().await, StdRng::seed_from_u64(3));
+    let (mut bound, mut repeated) = (0, 0);
+    for case in 0..CASES / 4 {
+        let (_, session) = any_session(&mut rng);
+        let Some(key) = any_key(&mut rng) else { continue };
+        store.create_session(&session).await.unwrap();
+        let written = store.bind_session(&session.handle, key, START).await.unwrap();
+        let is_free = session.device_key.is_none_or(|known| known == key);
+        bound += u64::from(session.device_key.is_none());
+        repeated += u64::from(session.device_key == Some(key));
+        let expected = if session.is_alive(START) && is_free {
+            Written::Applied(Session { device_key: Some(key), ..session })
+        } else {
+            Written::Refused(Some(session))
+        };
+        assert_eq!(written, expected, "case {case}");
+    }
+    assert!(bound > 10 && repeated > 10, "{bound} bound, {repeated} repeated");
+    let nobody = SessionHandle::random(&UserId::new("user-2"), &mut rng);
+    let key = DeviceKey { kind: DeviceKeyKind::Dbsc, thumbprint: [1; DeviceKey::LEN] };
+    assert_eq!(store.bind_session(&nobody, key, START).await.unwrap(), Written::Refused(None));
 }
 
 /// What another request may have done to a session after it was seen.
@@ -142,10 +189,12 @@ async fn a_decision_is_applied_only_to_the_state_it_was_made_on() {
         seen.refresh.revoked_at = None;
         let known = [Some(seen.refresh.current), seen.refresh.parent, seen.refresh.spent[0]];
         let generation = known[rng.random_range(0..3)].unwrap_or(Generation::FIRST);
-        let presented = Presented { generation, may_be_late: rng.random_bool(0.5) };
+        let presented = Presented { may_be_late: rng.random_bool(0.5), ..prompt(generation) };
         let decision = decide(&seen.refresh, presented, START, policy);
         let found = meanwhile(&seen.refresh, &mut rng);
         let found = found.map(|refresh| Session { refresh, ..seen.clone() });
+        let key = if rng.random_bool(0.1) { any_key(&mut rng) } else { None };
+        let found = found.map(|it| Session { device_key: it.device_key.or(key), ..it });
         if let Some(found) = &found {
             store.create_session(found).await.unwrap();
         }
@@ -153,8 +202,8 @@ async fn a_decision_is_applied_only_to_the_state_it_was_made_on() {
         // not handed out in between.
         let same = found.as_ref().filter(|found| {
             let (a, b) = (&found.refresh, &seen.refresh);
-            (a.current, a.parent, a.minted_at, None)
-                == (b.current, b.parent, b.minted_at, a.revoked_at)
+            (a.current, a.parent, a.minted_at, None, found.device_key)
+                == (b.current, b.parent, b.minted_at, a.revoked_at, seen.device_key)
         });
         let unanswered = same.filter(|f| f.refresh.answered_at == seen.refresh.answered_at);
         let (written, expected) = match decision {

@@ -44,6 +44,7 @@ pub async fn handle<S: PublicKeyReader + SessionReader>(
             SessionError::NoToken
             | SessionError::TryRefresh(_)
             | SessionError::Unproved(_)
+            | SessionError::DeviceUnproved(_)
             | SessionError::SessionEnded(_),
         ) => Verdict::Refresh,
         Err(fault) => return Err(Refusal::Fault(fault)),

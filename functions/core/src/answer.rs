@@ -63,6 +63,7 @@ impl From<SessionError> for Refusal {
             SessionError::NoToken
             | SessionError::TryRefresh(_)
             | SessionError::Unproved(_)
+            | SessionError::DeviceUnproved(_)
             | SessionError::SessionEnded(_)
             | SessionError::Reuse(_)
             | SessionError::InvalidClaims(_)

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use session::SessionError;
 use session::error::{Reuse, Unproved};
 use session::model::Device;
-use session::service::AntiCsrfProof;
+use session::service::{AntiCsrfProof, DeviceProof};
 use session::store::{PrivateKeyReader, SessionRefresher};
 use session::token::UnverifiedRefreshToken;
 
@@ -35,7 +35,10 @@ where
     let proof = if has_proofs { AntiCsrfProof::Token(proof) } else { AntiCsrfProof::NotUsed };
     // The caller is a server: neither the user's device is known nor how the token travelled.
     let device = Device::default();
-    let refreshed = call.sessions.refresh_with(&presented, proof, &device, minting, call.now).await;
+    // It speaks for devices that it does not know either.
+    let keys = DeviceProof::default();
+    let refreshed =
+        call.sessions.refresh_with(&presented, proof, keys, &device, minting, call.now).await;
     match refreshed {
         Ok(refreshed) => call.issued(&refreshed.tokens),
         Err(SessionError::Unproved(Unproved::AntiCsrf)) => {
@@ -43,6 +46,9 @@ where
         }
         Err(SessionError::Unproved(Unproved::NoRefreshToken | Unproved::NotAuthentic)) => {
             Ok(unauthorised(NOT_OURS))
+        }
+        Err(SessionError::DeviceUnproved(_)) => {
+            Ok(unauthorised("The session is bound to a device, which has to refresh it itself"))
         }
         Err(SessionError::SessionEnded(_)) => {
             Ok(unauthorised("Session missing in db or has expired"))

@@ -136,6 +136,9 @@ fn describe(event: &SessionEvent) -> (&'static str, Vec<Value>) {
         SessionEvent::ReuseDetected(reuse) => {
             ("Refresh Token Reuse Detected", vec![metrics::evidence(reuse)])
         }
+        SessionEvent::DeviceProofMissing { lack, is_served } => {
+            ("Device Proof Missing", vec![metrics::unproved(lack, *is_served)])
+        }
     }
 }
 

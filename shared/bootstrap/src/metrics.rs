@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
-use session::error::Reuse;
+use session::error::{DeviceUnproved, Reuse};
 use session::model::{Clock as _, Repeats, Timestamp};
 use session::service::{Listener, SessionEvent, Told};
 
@@ -23,6 +23,10 @@ pub const REUSE_DETECTED: &str = "ReuseDetected";
 
 /// The metric that says that a session's refreshes keep being answered twice.
 pub const REPEATED_OFTEN: &str = "RepeatedOften";
+
+/// The metric of refreshes of bound sessions without the proof of the device key: thieves, and owners who
+/// have lost their key.
+pub const DEVICE_PROOF_MISSING: &str = "DeviceProofMissing";
 
 /// The metric of started processes. Lambda has none, and the log lines that tell are turned off.
 const COLD_STARTS: &str = "ColdStarts";
@@ -53,8 +57,8 @@ pub fn count(name: &str, now: Timestamp) {
     write(|namespace| line(namespace, &[name], 1, &Value::Null, now));
 }
 
-/// The line that counts an event. Reuse, and repeats beyond what is usual, have the evidence in the same
-/// line: whose session, and what is known of who asked. The only lines that hold a user and networks; they
+/// The line that counts an event. Reuse, repeats beyond what is usual, and what lacks the proof of a device
+/// have the evidence in the same line: whose session, and what is known of who asked. The only lines that hold a user and networks; they
 /// hold no token.
 fn counted(namespace: &str, event: &SessionEvent, now: Timestamp) -> Value {
     let line =
@@ -76,6 +80,9 @@ fn counted(namespace: &str, event: &SessionEvent, now: Timestamp) -> Value {
         SessionEvent::Refreshed { outcome, .. } => line(&[outcome.name()], 1, &Value::Null),
         SessionEvent::Revoked { handles, .. } => line(&["Revoked"], handles.len(), &Value::Null),
         SessionEvent::ReuseDetected(reuse) => line(&[REUSE_DETECTED], 1, &evidence(reuse)),
+        SessionEvent::DeviceProofMissing { lack, is_served } => {
+            line(&[DEVICE_PROOF_MISSING], 1, &unproved(lack, *is_served))
+        }
     }
 }
 
@@ -91,6 +98,19 @@ pub(super) fn evidence(reuse: &Reuse) -> Value {
         "generationDistance": current.saturating_sub(presented),
         "presentedBy": reuse.presented_by,
         "lastUsedBy": reuse.last_used_by,
+    })
+}
+
+/// What is known of a refresh without the proof of the device key.
+pub(super) fn unproved(lack: &DeviceUnproved, is_served: bool) -> Value {
+    json!({
+        "sessionHandle": lack.handle.to_string(),
+        "userId": lack.user_id,
+        "tenantId": lack.tenant_id,
+        "why": lack.why.name(),
+        "served": is_served,
+        "askedBy": lack.asked_by,
+        "lastUsedBy": lack.last_used_by,
     })
 }
 

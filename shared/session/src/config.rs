@@ -6,6 +6,7 @@
 
 mod api;
 mod cookies;
+mod device;
 mod keys;
 mod lifetimes;
 mod origin;
@@ -17,6 +18,7 @@ mod website;
 
 pub use self::api::{Api, Statuses};
 pub use self::cookies::{CookieConfig, CookiePlace, OlderDomain};
+pub use self::device::DeviceBinding;
 pub use self::keys::KeyConfig;
 pub use self::lifetimes::Lifetimes;
 pub use self::origin::Origin;
@@ -50,6 +52,8 @@ pub struct SessionConfig {
     /// `REFRESH_FLIGHT_SECONDS`, 0–60, default 30 (API Gateway ends a call at 29 to 30 s) or a twentieth
     /// of an access token's life if that is less: F of the refresh rule; 0 is strict single use.
     pub refresh: RefreshPolicy,
+    /// `DEVICE_BINDING`: `off` (default), `report` or `require`.
+    pub device_binding: DeviceBinding,
     /// Which keys sign, and for how long.
     pub keys: KeyConfig,
 }
@@ -96,6 +100,7 @@ impl SessionConfig {
                 RefreshPolicy::new,
             ),
             lifetimes,
+            device_binding: DeviceBinding::read(read),
             keys: KeyConfig::read(read),
             api,
         }

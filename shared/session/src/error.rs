@@ -9,8 +9,8 @@ use crate::token::key::KeyError;
 
 /// Why a request does not get what it asked for.
 ///
-/// The variants fall into two families that must never mix. The first six are facts about the
-/// client's session; of these only [`Self::SessionEnded`] and [`Self::Reuse`] end anything on the
+/// The variants fall into two families that must never mix. The first seven are facts about the
+/// client's session, unless a device is merely hindered; of these only [`Self::SessionEnded`] and [`Self::Reuse`] end anything on the
 /// client. The others are our faults: they clear nothing, and the same tokens work again later.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
@@ -25,6 +25,10 @@ pub enum SessionError {
     /// another page has signed in: cookies stay as they are. Front ends forget what they kept themselves.
     #[error("nothing to refresh: {0}")]
     Unproved(Unproved),
+    /// An authentic token was presented by somebody who does not prove the key of the session's device.
+    /// Nothing was written: whoever lacks the key can neither refresh the session nor end it.
+    #[error("no proof of the device key of session {}: {}", .0.handle, .0.why)]
+    DeviceUnproved(Box<DeviceUnproved>),
     /// The session of an authentic token is over, for certain: the client forgets its tokens.
     #[error("the session has ended: {0}")]
     SessionEnded(Ended),
@@ -86,6 +90,56 @@ impl std::fmt::Display for Unproved {
             Self::NoRefreshToken => "no refresh token",
             Self::NotAuthentic => "refresh token not authentic",
             Self::AntiCsrf => "anti-CSRF proof missing or wrong",
+        })
+    }
+}
+
+/// A refresh of a bound session without the proof of its key. Never holds a token.
+#[derive(Clone, Debug)]
+pub struct DeviceUnproved {
+    /// The session.
+    pub handle: SessionHandle,
+    /// Its user.
+    pub user_id: UserId,
+    /// Its tenant.
+    pub tenant_id: TenantId,
+    /// What is lacking.
+    pub why: WhyUnproved,
+    /// Who asked.
+    pub asked_by: Device,
+    /// Who refreshed last before, or at this time if the refresh was served.
+    pub last_used_by: Device,
+}
+
+/// Why a session's device key is not proved.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WhyUnproved {
+    /// There is no proof, or one that is too old.
+    Missing,
+    /// The proof is of another key.
+    OtherKey,
+    /// The browser says that it could not prove the key now. It can later.
+    Hindered,
+}
+
+impl WhyUnproved {
+    /// The word for it in events and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "Missing",
+            Self::OtherKey => "OtherKey",
+            Self::Hindered => "Hindered",
+        }
+    }
+}
+
+impl std::fmt::Display for WhyUnproved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "none that counts",
+            Self::OtherKey => "one of another key",
+            Self::Hindered => "the browser was hindered",
         })
     }
 }
@@ -161,6 +215,8 @@ impl SessionError {
             | Self::SessionEnded(_)
             | Self::Reuse(_)
             | Self::InvalidClaims(_) => true,
+            // It holds its key, and the same request works later.
+            Self::DeviceUnproved(lack) => !matches!(lack.why, WhyUnproved::Hindered),
             Self::Unavailable(_)
             | Self::Contended(_)
             | Self::IdempotencyKeyUsed(_)

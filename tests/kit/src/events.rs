@@ -38,6 +38,7 @@ pub fn session() -> Session {
         keeper: Keeper::Browser,
         last_used_by: Device::default(),
         repeats: None,
+        device_key: None,
         revocation: None,
     }
 }

@@ -122,7 +122,19 @@ pub fn run(size: Size) -> anyhow::Result<Vec<Claim>> {
             },
         ),
     ];
-    Ok(all.into_iter().map(|(text, scenario)| scenario.claim(text)).collect())
+    let keyless = Scenario { thief: Some(Thief::Keyless), pockets: 1, copies: 0, ..cookie };
+    let all = all.into_iter().chain([
+        (
+            "bound to a device, by cookie: a thief of every token, at any time, buys nothing and ends \
+             nothing without the key, and the owner is never refused",
+            Scenario { tabs: if full { 3 } else { 2 }, ..keyless },
+        ),
+        (
+            "bound to a device, by header: the same",
+            Scenario { thief: Some(Thief::Keyless), pockets: 1, straddles: 1, tabs: 1, ..header },
+        ),
+    ]);
+    Ok(all.map(|(text, scenario)| scenario.claim(text)).collect())
 }
 
 /// A refresh rule.
@@ -153,6 +165,8 @@ struct Table {
     serves_after_moves: bool,
     /// Whether a reclaim displaces all others.
     displaces: bool,
+    /// Whether whoever lacks the device's key is turned away.
+    wants_proof: bool,
 }
 
 impl Table {
@@ -166,6 +180,7 @@ impl Table {
             records: true,
             serves_after_moves: true,
             displaces: true,
+            wants_proof: true,
         }
     }
 }
@@ -173,7 +188,7 @@ impl Table {
 impl Rule for Table {
     fn decide(self, session: &RefreshState, presented: Presented, now: Timestamp) -> Decision {
         let RefreshState { current, parent, spent, displaced, chain, moved, .. } = *session;
-        let Presented { generation: token, may_be_late } = presented;
+        let Presented { generation: token, may_be_late, is_proved } = presented;
         let is_recent = |at: Option<Timestamp>, bound| at.is_some_and(|at| now <= at.plus(bound));
         let is_fresh = is_recent(session.minted_at, self.window);
         let (answered_at, minted_at) = (Some(now), Some(now));
@@ -196,6 +211,9 @@ impl Rule for Table {
         };
         if session.revoked_at.is_some() {
             return Decision::Revoked;
+        }
+        if self.wants_proof && !is_proved {
+            return Decision::Unproved;
         }
         if token == current {
             let spent = [Some(current), spent[0], spent[1]];
@@ -293,6 +311,8 @@ enum Thief {
     Free,
     /// Never within W of an act of the victim.
     Apart,
+    /// At any time, of a session that is bound to a device, without its key.
+    Keyless,
 }
 
 /// One state of everything.
@@ -405,6 +425,7 @@ enum Step {
 type Property<R> = (&'static str, fn(&Scenario<R>, &World) -> bool);
 
 const NO_REFUSAL: &str = "no honest client is refused";
+const NOTHING_WITHOUT_KEY: &str = "a thief without the device's key buys and ends nothing";
 const FEW_TURNS: &str = "a thief who keeps apart and the victim take few turns";
 
 /// What a search has come to.
@@ -597,7 +618,8 @@ impl<R: Rule> Scenario<R> {
             Step::Arrive(message, ahead) => {
                 next.take(message);
                 next.acts.since_victim = 0;
-                if self.is_proved(world, message) && self.present(&mut next, message.token, ahead) {
+                let presented = self.presented(message.token);
+                if self.is_proved(world, message) && self.present(&mut next, presented, ahead) {
                     let answer =
                         |kind| Message { kind, token: CURRENT, proof: 0, age: message.age };
                     match message.kind {
@@ -608,7 +630,8 @@ impl<R: Rule> Scenario<R> {
                         _ => {}
                     }
                 } else {
-                    next.refused = self.thief.is_none() && !self.revoker;
+                    let is_alone = matches!(self.thief, None | Some(Thief::Keyless));
+                    next.refused = is_alone && !self.revoker;
                 }
             }
             Step::Deliver(message) if message.kind == Kind::Script => {
@@ -630,7 +653,7 @@ impl<R: Rule> Scenario<R> {
             Step::Steal(token) => next.loot |= 1 << token,
             Step::Drop(token) => next.loot &= !(1 << token),
             Step::Spend(token) => {
-                if self.present(&mut next, token, 0) {
+                if self.present(&mut next, self.by_thief(token), 0) {
                     next.loot |= 1 << CURRENT;
                     next.acts.thief_is_ahead = true;
                 }
@@ -645,7 +668,7 @@ impl<R: Rule> Scenario<R> {
         next
     }
 
-    fn properties() -> [Property<R>; 6] {
+    fn properties() -> [Property<R>; 7] {
         [
             (NO_REFUSAL, |_, world| !world.refused),
             ("at most one token is live", Self::has_one_leaf),
@@ -654,10 +677,18 @@ impl<R: Rule> Scenario<R> {
                     || tokens(world.known())
                         .all(|token| scenario.decide(world, token, 0) == Decision::Revoked)
             }),
+            (NOTHING_WITHOUT_KEY, |scenario, world| {
+                scenario.thief != Some(Thief::Keyless)
+                    || world.loot().all(|token| {
+                        let presented = scenario.by_thief(token);
+                        let decision = scenario.decide_on(world, presented, 0);
+                        matches!(decision, Decision::Unproved | Decision::Revoked)
+                    })
+            }),
             ("what the table says is decided", |scenario, world| {
                 let state = scenario.state(&world.item);
-                tokens(world.known()).all(|token| {
-                    let presented = scenario.presented(token);
+                let by_all = |token| [scenario.presented(token), scenario.by_thief(token)];
+                tokens(world.known()).flat_map(by_all).all(|presented| {
                     let as_documented = Table::shipped().decide(&state, presented, NOW);
                     scenario.rule.decide(&state, presented, NOW) == as_documented
                 })
@@ -761,12 +792,20 @@ impl<R: Rule> Scenario<R> {
 
     fn presented(&self, token: Token) -> Presented {
         let generation = generation(token).expect("tokens are not zero");
-        Presented { generation, may_be_late: self.may_be_late }
+        Presented { generation, may_be_late: self.may_be_late, is_proved: true }
+    }
+
+    fn by_thief(&self, token: Token) -> Presented {
+        Presented { is_proved: self.thief != Some(Thief::Keyless), ..self.presented(token) }
     }
 
     fn decide(&self, world: &World, token: Token, ahead: u8) -> Decision {
+        self.decide_on(world, self.presented(token), ahead)
+    }
+
+    fn decide_on(&self, world: &World, presented: Presented, ahead: u8) -> Decision {
         let now = NOW.plus(self.tick * u32::from(ahead));
-        self.rule.decide(&self.state(&world.item), self.presented(token), now)
+        self.rule.decide(&self.state(&world.item), presented, now)
     }
 
     /// The session's state as the rule sees it.
@@ -792,8 +831,8 @@ impl<R: Rule> Scenario<R> {
     }
 
     /// Presents a token; whether it is answered, with the then current one.
-    fn present(&self, world: &mut World, token: Token, ahead: u8) -> bool {
-        let decision = self.decide(world, token, ahead);
+    fn present(&self, world: &mut World, presented: Presented, ahead: u8) -> bool {
+        let decision = self.decide_on(world, presented, ahead);
         match decision {
             Decision::Coalesce(next) | Decision::Serve(next) => {
                 world.item.answered = self.age(next.answered_at);
@@ -802,6 +841,7 @@ impl<R: Rule> Scenario<R> {
             Decision::Rotate(next) | Decision::Recover(next) | Decision::Reclaim(next) => {
                 self.mint(world, &next);
             }
+            Decision::Unproved => return false,
             Decision::Reuse | Decision::Expired | Decision::Revoked => {
                 world.item.revoked = true;
                 return false;
@@ -881,7 +921,7 @@ impl<R: Rule> Scenario<R> {
     /// window is closed, all that the thief can present ends the session: at once, or when the victim
     /// presents what it holds more than W later. Where late answers are forgiven, that takes turns.
     fn is_thief_seen(&self, world: &World) -> bool {
-        if world.loot == 0 || self.may_be_late {
+        if world.loot == 0 || self.may_be_late || self.thief == Some(Thief::Keyless) {
             return true;
         }
         let is_outside = !world.item.revoked
@@ -893,7 +933,7 @@ impl<R: Rule> Scenario<R> {
             });
         let is_seen = |token| {
             let mut after = *world;
-            if !self.present(&mut after, token, 0) {
+            if !self.present(&mut after, self.by_thief(token), 0) {
                 return true;
             }
             [after.item.minted, after.item.answered] = [self.forgotten(); 2];
@@ -981,7 +1021,11 @@ impl<R: Rule> Scenario<R> {
             Step::Deliver(message) => format!("stored: {}", about(message)),
             Step::Steal(token) => format!("the thief copies the {}", role(token)),
             Step::Drop(token) => format!("the thief throws the {} away", role(token)),
-            Step::Spend(token) => format!("{}: the thief's {}", decided(token, 0), role(token)),
+            Step::Spend(token) => {
+                let decision = format!("{:?}", self.decide_on(world, self.by_thief(token), 0));
+                let decision = decision.split('(').next().unwrap_or_default();
+                format!("{decision}: the thief's {}", role(token))
+            }
             Step::Revoke => "the session is ended".to_owned(),
         }
     }
@@ -1301,7 +1345,8 @@ mod tests {
             (state.minted_at, state.answered_at) = (ago(), ago());
             let Some(token) = Generation::new(token) else { continue };
             let Some(other) = Generation::new(other) else { continue };
-            let presented = Presented { generation: token, may_be_late: rng.random() };
+            let presented =
+                Presented { generation: token, may_be_late: rng.random(), is_proved: true };
 
             let renumber = |state: &RefreshState, held: u64| {
                 let number = renumbering(state, held);
@@ -1326,7 +1371,10 @@ mod tests {
                     | Decision::Serve(next)
                     | Decision::Recover(next)
                     | Decision::Reclaim(next) => (name, Some(next)),
-                    Decision::Reuse | Decision::Expired | Decision::Revoked => (name, None),
+                    Decision::Reuse
+                    | Decision::Unproved
+                    | Decision::Expired
+                    | Decision::Revoked => (name, None),
                 }
             };
             let (name, next) = decide(&state, presented);

@@ -188,7 +188,12 @@ impl Session {
             Method::SameAgent => true,
             Method::OtherAgent => party == self.last_minted_by,
         };
-        decide(&self.state, Presented { generation, may_be_late }, now, self.policy)
+        decide(
+            &self.state,
+            Presented { generation, may_be_late, is_proved: true },
+            now,
+            self.policy,
+        )
     }
 
     /// What `generation` is answered with; nothing if the session ends.
@@ -204,7 +209,9 @@ impl Session {
                 self.last_minted_by = party;
             }
             Decision::Coalesce(next) | Decision::Serve(next) => self.state = next,
-            Decision::Reuse | Decision::Expired | Decision::Revoked => return None,
+            Decision::Reuse | Decision::Unproved | Decision::Expired | Decision::Revoked => {
+                return None;
+            }
         }
         Some(self.state.current)
     }

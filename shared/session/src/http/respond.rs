@@ -120,9 +120,14 @@ pub(super) fn refusal(
 ) -> Response {
     log(error);
     let mut response = match error {
-        SessionError::NoToken | SessionError::Unproved(_) | SessionError::SessionEnded(_) => {
-            handlers.unauthorised(config, error)
+        SessionError::DeviceUnproved(_) if !error.is_about_the_session() => {
+            let text = "the device could not prove its key, try again";
+            message(StatusCode::SERVICE_UNAVAILABLE, text)
         }
+        SessionError::NoToken
+        | SessionError::Unproved(_)
+        | SessionError::DeviceUnproved(_)
+        | SessionError::SessionEnded(_) => handlers.unauthorised(config, error),
         SessionError::TryRefresh(cause) => handlers.try_refresh(config, cause),
         SessionError::Reuse(reuse) => handlers.theft(config, reuse),
         SessionError::InvalidClaims(failures) => handlers.invalid_claims(config, failures),
@@ -141,8 +146,13 @@ pub(super) fn refusal(
     let headers = response.headers_mut();
     let mut tokens = TokenHeaders::new(config, request);
     match error {
+        SessionError::DeviceUnproved(_) if !error.is_about_the_session() => {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
         // A front end must learn that its session is gone, or it would ask for ever.
-        SessionError::Unproved(_) => tokens.clear(TransferMethod::Header),
+        SessionError::Unproved(_) | SessionError::DeviceUnproved(_) => {
+            tokens.clear(TransferMethod::Header);
+        }
         SessionError::SessionEnded(_) | SessionError::Reuse(_) => {
             // Cookies beside a token that came by header may be another session's, and it may be alive.
             let is_about_cookies = match came_by {
@@ -203,6 +213,7 @@ fn log(error: &SessionError) {
         }
         SessionError::TryRefresh(_) => tracing::info!(cause, "{error}"),
         SessionError::Unproved(_)
+        | SessionError::DeviceUnproved(_)
         | SessionError::SessionEnded(_)
         | SessionError::InvalidClaims(_)
         | SessionError::IdempotencyKeyUsed(_)

@@ -1,6 +1,7 @@
 //! What a session is and what may happen to it. No I/O, no clock, no randomness, no JWT, no HTTP.
 
 pub mod claims;
+pub mod device;
 pub mod ids;
 pub mod keys;
 pub mod refresh;
@@ -10,6 +11,7 @@ pub mod time;
 pub use claims::{
     ArrayClaim, Authentication, BooleanClaim, ClaimValidator, InvalidClaim, PrimitiveClaim,
 };
+pub use device::{DeviceKey, DeviceKeyKind, KeyDemand};
 pub use ids::{Generation, KeyId, SessionHandle, Subject, TenantId, UserId};
 pub use keys::{Demand, KeyLife, KeyState, RotationPolicy};
 pub use refresh::{Decision, Presented, RefreshPolicy, RefreshState, decide};

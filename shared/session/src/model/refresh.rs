@@ -13,6 +13,7 @@
 //! | else remembered, not displaced | serve, if that mint moved the parent; if not, reclaim | reclaim |
 //! | remembered, displaced | serve, if that mint moved the parent; if not, reuse | [`Decision::Reuse`]: the session ends |
 //! | anything else | reuse | reuse |
+//! | anything, without the session's device key | [`Decision::Unproved`]: nothing | nothing |
 //!
 //! *Parent* is the token that was exchanged for a new generation last. *Remembered* is what was minted
 //! since the third last rotation. A mint *straddles* if the token it replaces was handed out at most W
@@ -204,6 +205,8 @@ pub struct Presented {
     /// Whether its answer may have been stored late: a script stored it, not the browser by itself,
     /// and the script is that of the session's own browser as far as can be seen.
     pub may_be_late: bool,
+    /// Whether the session needs no proof of a device key, or its own was proved.
+    pub is_proved: bool,
 }
 
 /// What a presented refresh token buys. Acting on it is the service's job.
@@ -221,6 +224,8 @@ pub enum Decision {
     Reclaim(RefreshState),
     /// Two parties hold tokens of this session: end it.
     Reuse,
+    /// Whoever presents it lacks the key of the session's device: nothing is bought, and nothing ends.
+    Unproved,
     /// The session ended by itself.
     Expired,
     /// The session was ended before.
@@ -243,12 +248,15 @@ pub fn decide(
     now: Timestamp,
     policy: RefreshPolicy,
 ) -> Decision {
-    let Presented { generation: token, may_be_late } = presented;
+    let Presented { generation: token, may_be_late, is_proved } = presented;
     if state.revoked_at.is_some() {
         return Decision::Revoked;
     }
     if state.ends_at() <= now {
         return Decision::Expired;
+    }
+    if !is_proved {
+        return Decision::Unproved;
     }
     let is_fresh = state.minted_at.is_some_and(|at| at >= policy.rotation_cutoff(now));
     if token == state.current {
@@ -302,12 +310,12 @@ mod tests {
 
     /// A token that came by header from the session's own browser.
     fn late(number: u32) -> Presented {
-        Presented { generation: generation(number), may_be_late: true }
+        Presented { generation: generation(number), may_be_late: true, is_proved: true }
     }
 
     /// A token that came by cookie.
     fn prompt(number: u32) -> Presented {
-        Presented { generation: generation(number), may_be_late: false }
+        Presented { generation: generation(number), may_be_late: false, is_proved: true }
     }
 
     fn new() -> RefreshState {
@@ -327,7 +335,7 @@ mod tests {
             Decision::Recover(next) => ("recover", next),
             Decision::Reclaim(next) => ("reclaim", next),
             Decision::Reuse => ("reuse", *state),
-            Decision::Expired | Decision::Revoked => panic!("over"),
+            Decision::Unproved | Decision::Expired | Decision::Revoked => panic!("not in here"),
         }
     }
 
@@ -485,6 +493,20 @@ mod tests {
         for presented in 1..=3 {
             assert_eq!(by(&state, late(presented), 1), Decision::Revoked);
         }
+    }
+
+    #[test]
+    fn whoever_lacks_the_devices_key_buys_nothing_and_ends_nothing() {
+        let state =
+            after(&[(1, 0, "rotate"), (2, W_MS + 1, "rotate"), (3, 2 * W_MS + 2, "rotate")]);
+        let presented = |number| Presented { is_proved: false, ..late(number) };
+        for number in 1..=9 {
+            for millis in [2 * W_MS + 2, 2 * W_MS + 3, 3 * W_MS + 3, 9 * DAY_MS] {
+                assert_eq!(by(&state, presented(number), millis), Decision::Unproved);
+            }
+        }
+        let over = RefreshState { revoked_at: Some(at(0)), ..state };
+        assert_eq!(by(&over, presented(4), 1), Decision::Revoked);
     }
 
     #[test]

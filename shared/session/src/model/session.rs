@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::claims::{self, Authentication};
+use super::device::DeviceKey;
 use super::ids::{Generation, SessionHandle, Subject, TenantId, UserId};
 use super::refresh::RefreshState;
 use super::time::Timestamp;
@@ -31,6 +32,8 @@ pub struct Session {
     pub last_used_by: Device,
     /// How often that was handed out again; none before the first time.
     pub repeats: Option<Repeats>,
+    /// The key that the session is bound to, if it is; set once and never changed.
+    pub device_key: Option<DeviceKey>,
     /// Why it was ended; set exactly when `refresh.revoked_at` is.
     pub revocation: Option<Revocation>,
 }
@@ -144,12 +147,20 @@ pub struct SessionInformation {
     pub last_refreshed_at: Timestamp,
     /// Who did that.
     pub last_used_by: Device,
+    /// Whether it is bound to a key of the device; left out when serialised if it is not.
+    #[serde(skip_serializing_if = "is_false")]
+    pub device_bound: bool,
     /// What the application keeps with it.
     #[serde(rename = "sessionDataInDatabase")]
     pub session_data: Map<String, Value>,
     /// Its custom claims, as the next refresh will put them into tokens.
     #[serde(rename = "customClaimsInAccessTokenPayload")]
     pub access_token_payload: Map<String, Value>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl SessionInformation {
@@ -169,6 +180,7 @@ impl From<Session> for SessionInformation {
             last_refreshed_at: session.last_refreshed_at(),
             subject: session.subject,
             last_used_by: session.last_used_by,
+            device_bound: session.device_key.is_some(),
             session_data: session.session_data,
             access_token_payload: session.access_token_payload,
         }
@@ -194,6 +206,8 @@ pub struct NewSession {
     /// What makes the sign-in repeatable: 1 to 256 bytes that no other sign-in of the user has. The same
     /// sign-in under the same key answers the same session for as long as it has not been refreshed.
     pub idempotency_key: Option<String>,
+    /// A key that the client has proved with this very sign-in: the session is bound to it.
+    pub device_key: Option<DeviceKey>,
 }
 
 impl NewSession {
@@ -208,6 +222,7 @@ impl NewSession {
             authentication: None,
             anti_csrf: None,
             idempotency_key: None,
+            device_key: None,
         }
     }
 }

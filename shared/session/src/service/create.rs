@@ -119,6 +119,7 @@ impl<S: SignInStore> Sessions<S> {
             keeper: new.keeper,
             last_used_by: device,
             repeats: None,
+            device_key: new.device_key,
             revocation: None,
         };
         let bytes = longest_front_json(&session);
@@ -167,6 +168,7 @@ impl<S: SignInStore> Sessions<S> {
             && found.session_data == wanted.session_data
             && found.last_used_by == wanted.last_used_by
             && found.keeper == wanted.keeper
+            && wanted.device_key.is_none_or(|key| found.device_key == Some(key))
             && asked_for(found) == asked_for(wanted)
     }
 }

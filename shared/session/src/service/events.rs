@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::{BoxError, RefreshOutcome, Sessions};
-use crate::error::Reuse;
+use crate::error::{DeviceUnproved, Reuse};
 use crate::model::{Device, SessionHandle, TenantId, Timestamp, UserId};
 
 /// How long the answer to a client waits for one listener.
@@ -55,6 +55,13 @@ pub enum SessionEvent {
     },
     /// Two parties held tokens of a session, which was ended.
     ReuseDetected(Box<Reuse>),
+    /// A refresh of a bound session came without the proof of its device key.
+    DeviceProofMissing {
+        /// Whose session, what was lacking, and who asked.
+        lack: Box<DeviceUnproved>,
+        /// Whether it was served all the same, because that is the policy.
+        is_served: bool,
+    },
 }
 
 /// Why sessions were ended on demand.

@@ -1,10 +1,11 @@
 //! Refreshing: one conditional write in the usual case, no read in any.
 
 use super::{IssuedTokens, Minting, SessionEvent, Sessions};
-use crate::error::{Ended, Reuse, SessionError, Unproved};
+use crate::config::DeviceBinding;
+use crate::error::{DeviceUnproved, Ended, Reuse, SessionError, Unproved, WhyUnproved};
 use crate::model::{
-    Decision, Device, Generation, Keeper, Presented, RefreshPolicy, RefreshState, Revocation,
-    Session, SessionHandle, Timestamp, decide,
+    Decision, Device, DeviceKey, Generation, Keeper, KeyDemand, Presented, RefreshPolicy,
+    RefreshState, Revocation, Session, SessionHandle, Timestamp, decide,
 };
 use crate::store::{PrivateKeyReader, Rotation, SessionRefresher, Written};
 use crate::token::refresh::RefreshClaims;
@@ -24,6 +25,15 @@ pub enum AntiCsrfProof<'a> {
     NotUsed,
     /// The `anti-csrf` header, as far as the request has one; a new token is issued.
     Token(Option<&'a str>),
+}
+
+/// What shows that a refresh comes from the session's device (docs/device-binding.md).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DeviceProof {
+    /// A key that the request proves by itself.
+    pub key: Option<DeviceKey>,
+    /// Whether the browser says that it could not prove its key just now.
+    pub is_hindered: bool,
 }
 
 /// A refresh that succeeded.
@@ -71,14 +81,16 @@ impl RefreshOutcome {
 }
 
 impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
-    /// Exchanges a refresh token for a pair, by the rule of [`crate::model::refresh`].
+    /// Exchanges a refresh token for a pair, by the rule of [`crate::model::refresh`], without a proof of
+    /// a device key.
     ///
     /// Repeating a refresh is always safe: whatever became of the first try, the second gets the same
     /// refresh token.
     ///
     /// # Errors
     ///
-    /// [`SessionError::Unproved`] if the token is not ours or lacks its proof. [`SessionError::SessionEnded`]
+    /// [`SessionError::Unproved`] if the token is not ours or lacks its proof,
+    /// [`SessionError::DeviceUnproved`] if it lacks that of the session's device. [`SessionError::SessionEnded`]
     /// and [`SessionError::Reuse`] are certain; all others say that nothing is known and the same token
     /// works again later.
     pub async fn refresh(
@@ -88,10 +100,12 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
         device: &Device,
         now: Timestamp,
     ) -> Result<Refreshed, SessionError> {
-        self.refresh_with(presented, anti_csrf, device, Minting::default(), now).await
+        let (proof, minting) = (DeviceProof::default(), Minting::default());
+        self.refresh_with(presented, anti_csrf, proof, device, minting, now).await
     }
 
-    /// As [`Self::refresh`], with an access token of the caller's choice.
+    /// As [`Self::refresh`], with what proves the session's device key, and an access token of the
+    /// caller's choice.
     ///
     /// # Errors
     ///
@@ -100,6 +114,7 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
         &self,
         presented: &UnverifiedRefreshToken,
         anti_csrf: AntiCsrfProof<'_>,
+        proof: DeviceProof,
         device: &Device,
         minting: Minting,
         now: Timestamp,
@@ -116,10 +131,23 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
             now,
             policy: self.config.refresh,
             expires_at: now.plus(self.config.lifetimes.refresh_token),
+            binding: self.config.device_binding,
+            proof,
         };
         let spent = self.spend(&claims, &asked).await;
-        if let Err(SessionError::Reuse(reuse)) = &spent {
-            self.tell(|| SessionEvent::ReuseDetected(reuse.clone())).await;
+        match &spent {
+            Err(SessionError::Reuse(reuse)) => {
+                self.tell(|| SessionEvent::ReuseDetected(reuse.clone())).await;
+            }
+            Err(SessionError::DeviceUnproved(lack)) => {
+                let (lack, is_served) = (lack.clone(), false);
+                self.tell(|| SessionEvent::DeviceProofMissing { lack, is_served }).await;
+            }
+            Ok((session, _)) if asked.is_to_report(session) => {
+                let (lack, is_served) = (Box::new(asked.lack(session)), true);
+                self.tell(|| SessionEvent::DeviceProofMissing { lack, is_served }).await;
+            }
+            Ok(_) | Err(_) => {}
         }
         let (session, outcome) = spent?;
         let current = session.refresh.current;
@@ -209,6 +237,8 @@ struct Asked<'a> {
     policy: RefreshPolicy,
     /// The idle end of a session that gets a new generation now.
     expires_at: Timestamp,
+    binding: DeviceBinding,
+    proof: DeviceProof,
 }
 
 /// What to do next.
@@ -233,7 +263,20 @@ enum Write {
 impl Asked<'_> {
     fn rotation<'a>(&'a self, handle: &'a SessionHandle) -> Rotation<'a> {
         let Self { generation: presented, device, now, policy, expires_at, .. } = *self;
-        Rotation { handle, presented, now, policy, expires_at, device }
+        Rotation { handle, presented, now, policy, expires_at, device, demand: self.demand() }
+    }
+
+    /// What is needed of the session's device key.
+    const fn demand(&self) -> KeyDemand {
+        match self.binding {
+            DeviceBinding::Off | DeviceBinding::Report => KeyDemand::Nothing,
+            DeviceBinding::Require => KeyDemand::Proved(self.proof.key),
+        }
+    }
+
+    /// Whether a session that was served should have had a proof.
+    fn is_to_report(&self, session: &Session) -> bool {
+        self.binding.is_on() && !KeyDemand::Proved(self.proof.key).is_met(session.device_key)
     }
 
     /// What comes next, given the session that was found there.
@@ -246,6 +289,7 @@ impl Asked<'_> {
             generation: self.generation,
             may_be_late: seen.keeper == Keeper::Script
                 && self.device.agent == seen.last_used_by.agent,
+            is_proved: self.demand().is_met(seen.device_key),
         };
         match decide(&seen.refresh, presented, self.now, self.policy) {
             // Only if the session changed between the write and its answer.
@@ -255,6 +299,9 @@ impl Asked<'_> {
             Decision::Recover(state) => Self::advance(seen, state, RefreshOutcome::Recovered),
             Decision::Reclaim(state) => Self::advance(seen, state, RefreshOutcome::Reclaimed),
             Decision::Reuse => Step::Write(Write::Entomb { seen }),
+            Decision::Unproved => {
+                Step::Answer(Err(SessionError::DeviceUnproved(Box::new(self.lack(&seen)))))
+            }
             // The answer to our own entombing got lost: the evidence must not.
             Decision::Revoked if self.has_entombed(&seen) => Step::Answer(Err(self.reuse(&seen))),
             Decision::Revoked => Step::Answer(Err(SessionError::SessionEnded(Ended::Revoked))),
@@ -300,6 +347,22 @@ impl Asked<'_> {
         Revocation::Reuse { presented: self.generation.number(), presented_by }
     }
 
+    /// What is known of a request that lacks the proof of the session's device key.
+    fn lack(&self, session: &Session) -> DeviceUnproved {
+        DeviceUnproved {
+            handle: session.handle,
+            user_id: session.subject.user_id.clone(),
+            tenant_id: session.subject.tenant_id.clone(),
+            why: match self.proof {
+                DeviceProof { key: Some(_), .. } => WhyUnproved::OtherKey,
+                DeviceProof { is_hindered: true, .. } => WhyUnproved::Hindered,
+                DeviceProof { .. } => WhyUnproved::Missing,
+            },
+            asked_by: self.device.clone(),
+            last_used_by: session.last_used_by.clone(),
+        }
+    }
+
     fn reuse(&self, tombstone: &Session) -> SessionError {
         SessionError::Reuse(Box::new(Reuse {
             handle: tombstone.handle,
@@ -341,7 +404,7 @@ mod tests {
     use serde_json::Map;
 
     use super::*;
-    use crate::model::{PayloadSize, Repeats, Subject};
+    use crate::model::{DeviceKeyKind, PayloadSize, Repeats, Subject};
 
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
     const W: Duration = Duration::from_mins(1);
@@ -359,6 +422,8 @@ mod tests {
             now: NOW,
             policy: RefreshPolicy::new(W / 2),
             expires_at: NOW.plus(W * 100),
+            binding: DeviceBinding::Require,
+            proof: DeviceProof::default(),
         })
     }
 
@@ -385,6 +450,7 @@ mod tests {
             keeper: Keeper::Script,
             last_used_by: phone(),
             repeats: None,
+            device_key: None,
             revocation: None,
         }
     }
@@ -475,6 +541,49 @@ mod tests {
         assert!(tombstone(NOW, 1).starts_with("refresh token reuse"));
         assert_eq!(tombstone(NOW.minus(MS), 1), "the session has ended: session revoked");
         assert_eq!(tombstone(NOW, 2), "the session has ended: session revoked");
+    }
+
+    #[test]
+    fn a_bound_session_needs_its_key_where_that_is_required_and_nowhere_else() {
+        let key = |byte| DeviceKey { kind: DeviceKeyKind::Dbsc, thumbprint: [byte; 32] };
+        let bound = || Session { device_key: Some(key(1)), ..session(W + MS) };
+        let step = |binding, key, is_hindered, seen| {
+            asked(4, |asked| {
+                let proof = DeviceProof { key, is_hindered };
+                let asked = Asked { binding, proof, device: asked.device, ..*asked };
+                let is_to_report = asked.is_to_report(&seen);
+                match asked.next(seen) {
+                    Step::Write(Write::Rotate) if is_to_report => "report".to_owned(),
+                    Step::Write(Write::Rotate) => "rotate".to_owned(),
+                    Step::Answer(Err(SessionError::DeviceUnproved(lack))) => {
+                        format!("{:?}", lack.why)
+                    }
+                    step @ (Step::Write(_) | Step::Answer(_)) => panic!("{step:?}"),
+                }
+            })
+        };
+        let (off, report, require) =
+            (DeviceBinding::Off, DeviceBinding::Report, DeviceBinding::Require);
+        for (key, is_hindered, expected) in [
+            (Some(key(1)), false, ["rotate", "rotate", "rotate"]),
+            (Some(key(2)), false, ["rotate", "report", "OtherKey"]),
+            (None, false, ["rotate", "report", "Missing"]),
+            (None, true, ["rotate", "report", "Hindered"]),
+        ] {
+            let said = [off, report, require].map(|on| step(on, key, is_hindered, bound()));
+            assert_eq!(said, expected, "{key:?}");
+            for on in [off, report, require] {
+                assert_eq!(step(on, key, is_hindered, session(W + MS)), "rotate", "not bound");
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_lacks_the_key_cannot_end_the_session_by_a_spent_token() {
+        let key = DeviceKey { kind: DeviceKeyKind::Dpop, thumbprint: [1; 32] };
+        let bound = Session { device_key: Some(key), ..session(W + MS) };
+        assert!(step(5, bound).starts_with("no proof of the device key"));
+        assert_eq!(step(5, session(W + MS)), "entomb");
     }
 
     #[test]

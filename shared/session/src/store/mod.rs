@@ -18,7 +18,8 @@ pub use self::error::StoreError;
 pub use self::keys::{StoredKeys, StoredMasterKey, StoredSigningKey};
 pub use self::seal::{Answer, DataKey, DataKeys, SealContext};
 use crate::model::{
-    Device, Generation, RefreshPolicy, Revocation, Session, SessionHandle, SessionsOf, Timestamp,
+    Device, DeviceKey, Generation, KeyDemand, RefreshPolicy, Revocation, Session, SessionHandle,
+    SessionsOf, Timestamp,
 };
 use crate::token::PublishedKey;
 
@@ -46,6 +47,8 @@ pub struct Rotation<'a> {
     pub expires_at: Timestamp,
     /// Who refreshes.
     pub device: &'a Device,
+    /// What is needed of the session's device key.
+    pub demand: KeyDemand,
 }
 
 opaque!(PayloadMerge<'_>);
@@ -172,8 +175,8 @@ pub trait SessionRefresher {
     ) -> impl Future<Output = Result<Written, StoreError>> + Send;
 
     /// Records what was decided on a session that was seen: a refresh state, and who asked. Refused if
-    /// another generation was minted since, and for a new generation also if the current one was handed
-    /// out since.
+    /// another generation was minted since, for a new generation also if the current one was handed
+    /// out since, and if the session was bound to a device since.
     ///
     /// # Errors
     ///
@@ -184,7 +187,7 @@ pub trait SessionRefresher {
         next: &Session,
     ) -> impl Future<Output = Result<Written, StoreError>> + Send;
 
-    /// Ends the session and keeps it as a tombstone, unless it was refreshed since it was seen.
+    /// Ends the session and keeps it as a tombstone, unless it was refreshed or bound since it was seen.
     ///
     /// # Errors
     ///
@@ -193,6 +196,21 @@ pub trait SessionRefresher {
         &self,
         seen: &Session,
         revocation: &Revocation,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Written, StoreError>> + Send;
+}
+
+/// Binds a session to the key of a device.
+pub trait SessionBinder {
+    /// Records the key, if the session is alive and has none, or this one. Repeating the call is harmless.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the outcome is not known.
+    fn bind_session(
+        &self,
+        handle: &SessionHandle,
+        key: DeviceKey,
         now: Timestamp,
     ) -> impl Future<Output = Result<Written, StoreError>> + Send;
 }

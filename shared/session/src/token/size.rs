@@ -66,6 +66,7 @@ mod tests {
             keeper: Keeper::Browser,
             last_used_by: Device::default(),
             repeats: None,
+            device_key: None,
             revocation: None,
         }
     }

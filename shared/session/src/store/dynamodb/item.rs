@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::DynamoDb;
 use crate::model::ids::UserPartition;
 use crate::model::{
-    Device, Generation, Keeper, PayloadSize, RefreshState, Repeats, Revocation, Session,
+    Device, DeviceKey, Generation, Keeper, PayloadSize, RefreshState, Repeats, Revocation, Session,
     SessionHandle, Subject, TenantId, Timestamp, UserId,
 };
 use crate::store::StoreError;
@@ -62,6 +62,8 @@ struct SessionItem {
     last_used_by: Device,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     repeats: Option<Repeats>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    device_key: Option<DeviceKey>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revoked_at: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,6 +124,7 @@ pub(super) fn from_session(pk: String, session: &Session) -> Result<Item, StoreE
         keeper: session.keeper,
         last_used_by: session.last_used_by.clone(),
         repeats: session.repeats.clone(),
+        device_key: session.device_key,
         revoked_at: refresh.revoked_at.map(Timestamp::as_millis),
         revocation: session.revocation.clone(),
         ttl: ttl(refresh.expires_at),
@@ -178,6 +181,7 @@ pub(super) fn to_session(handle: &SessionHandle, item: Item) -> Result<Session, 
         keeper: item.keeper,
         last_used_by: item.last_used_by,
         repeats: item.repeats,
+        device_key: item.device_key,
         revocation: item.revocation,
     })
 }

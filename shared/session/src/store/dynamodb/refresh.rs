@@ -3,8 +3,10 @@
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 
 use super::{DynamoDb, IS_ALIVE, item, n, written};
-use crate::model::{RefreshState, Revocation, Session, Timestamp};
-use crate::store::{Rotation, SessionRefresher, StoreError, Written};
+use crate::model::{
+    DeviceKey, KeyDemand, RefreshState, Revocation, Session, SessionHandle, Timestamp,
+};
+use crate::store::{Rotation, SessionBinder, SessionRefresher, StoreError, Written};
 
 /// The condition that no generation was minted in between.
 const IS_AS_SEEN: &str = "#format = :format AND attribute_not_exists(revoked_at) \
@@ -13,6 +15,12 @@ const IS_AS_SEEN: &str = "#format = :format AND attribute_not_exists(revoked_at)
 /// The condition that the current one was not handed out in between either: whoever got it holds it.
 const IS_AS_ANSWERED: &str = "answered_at = :seen_answered_at";
 
+/// The condition that the session was not bound in between: a key that was seen never changes.
+const IS_UNBOUND: &str = " AND attribute_not_exists(device_key)";
+
+/// The condition that there is no device key, or that it is the one proved.
+const IS_PROVED: &str = " AND (attribute_not_exists(device_key) OR device_key = :proved)";
+
 /// What every new generation changes.
 const MINT: &str = "#current = :current, parent = :parent, chain = :chain, moved = :moved, \
     minted_at = :minted_at, answered_at = :minted_at, \
@@ -20,15 +28,19 @@ const MINT: &str = "#current = :current, parent = :parent, chain = :chain, moved
 
 impl SessionRefresher for DynamoDb {
     async fn rotate(&self, rotation: Rotation<'_>) -> Result<Written, StoreError> {
-        let Rotation { handle, presented, now, policy, expires_at, device } = rotation;
-        let result = self
+        let Rotation { handle, presented, now, policy, expires_at, device, demand } = rotation;
+        let is_proved = match demand {
+            KeyDemand::Nothing => "",
+            KeyDemand::Proved(_) => IS_PROVED,
+        };
+        let request = self
             .update(handle)
             // What stands on the right is what was there before.
             .update_expression(format!(
                 "SET {MINT}, spent1 = :parent, spent2 = spent1, spent3 = spent2"
             ))
             .condition_expression(format!(
-                "#current = :parent AND minted_at < :cutoff AND {IS_ALIVE}"
+                "#current = :parent AND minted_at < :cutoff AND {IS_ALIVE}{is_proved}"
             ))
             .expression_attribute_names("#current", "current")
             .expression_attribute_names("#ttl", "ttl")
@@ -41,20 +53,28 @@ impl SessionRefresher for DynamoDb {
             .expression_attribute_values(":cutoff", n(policy.rotation_cutoff(now).as_millis()))
             .expression_attribute_values(":expires_at", n(expires_at.as_millis()))
             .expression_attribute_values(":ttl", n(item::ttl(expires_at)))
-            .expression_attribute_values(":device", item::value(handle, device)?)
-            .send()
-            .await;
-        written(handle, result)
+            .expression_attribute_values(":device", item::value(handle, device)?);
+        let request = match demand {
+            KeyDemand::Nothing => request,
+            // A null equals no key.
+            KeyDemand::Proved(key) => {
+                request.expression_attribute_values(":proved", item::value(handle, &key)?)
+            }
+        };
+        written(handle, request.send().await)
     }
 
     async fn advance(&self, seen: &Session, next: &Session) -> Result<Written, StoreError> {
         let (handle, state) = (&seen.handle, &next.refresh);
+        let is_bound_as_seen = is_bound_as_seen(seen);
         let request = self.update(handle).set_as_seen(&seen.refresh);
         let request = if state.current == seen.refresh.current {
             request
                 .update_expression("SET answered_at = :answered_at, repeats = :repeats")
                 // It only ever goes forward, whoever comes last.
-                .condition_expression(format!("{IS_AS_SEEN} AND answered_at < :answered_at"))
+                .condition_expression(format!(
+                    "{IS_AS_SEEN} AND answered_at < :answered_at{is_bound_as_seen}"
+                ))
                 .expression_attribute_values(":answered_at", n(item::millis(state.answered_at)))
                 .expression_attribute_values(":repeats", item::value(handle, &next.repeats)?)
         } else {
@@ -62,7 +82,9 @@ impl SessionRefresher for DynamoDb {
                 .update_expression(format!(
                     "SET {MINT}, displaced = :displaced, reclaimed_at = :reclaimed_at"
                 ))
-                .condition_expression(format!("{IS_AS_SEEN} AND {IS_AS_ANSWERED}"))
+                .condition_expression(format!(
+                    "{IS_AS_SEEN} AND {IS_AS_ANSWERED}{is_bound_as_seen}"
+                ))
                 .set_as_answered(&seen.refresh)
                 .expression_attribute_names("#ttl", "ttl")
                 .expression_attribute_values(":current", n(state.current.number().into()))
@@ -88,7 +110,10 @@ impl SessionRefresher for DynamoDb {
         let result = self
             .update(&seen.handle)
             .update_expression("SET revoked_at = :now, revocation = :evidence")
-            .condition_expression(format!("{IS_AS_SEEN} AND {IS_AS_ANSWERED}"))
+            .condition_expression(format!(
+                "{IS_AS_SEEN} AND {IS_AS_ANSWERED}{}",
+                is_bound_as_seen(seen)
+            ))
             .set_as_seen(&seen.refresh)
             .set_as_answered(&seen.refresh)
             .expression_attribute_values(":now", n(now.as_millis()))
@@ -97,6 +122,29 @@ impl SessionRefresher for DynamoDb {
             .await;
         written(&seen.handle, result)
     }
+}
+
+impl SessionBinder for DynamoDb {
+    async fn bind_session(
+        &self,
+        handle: &SessionHandle,
+        key: DeviceKey,
+        now: Timestamp,
+    ) -> Result<Written, StoreError> {
+        let result = self
+            .update(handle)
+            .update_expression("SET device_key = :proved")
+            .condition_expression(format!("{IS_ALIVE}{IS_PROVED}"))
+            .expression_attribute_values(":now", n(now.as_millis()))
+            .expression_attribute_values(":proved", item::value(handle, &key)?)
+            .send()
+            .await;
+        written(handle, result)
+    }
+}
+
+const fn is_bound_as_seen(seen: &Session) -> &'static str {
+    if seen.device_key.is_some() { "" } else { IS_UNBOUND }
 }
 
 /// Binds what conditions compare with.
