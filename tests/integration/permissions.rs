@@ -141,7 +141,8 @@ impl Stage {
         let store = store(client(self.iam.before(self.wire.clone())));
         let store = store.sealed_by(self.kms.data_keys_through(&self.iam));
         let bus = Arc::new(self.bus.listener_through(&self.iam));
-        Arc::new(Sessions::new(config(&[("SIGNING_ALGORITHM", "ES256")]), store).with_listener(bus))
+        let settings = [("SIGNING_ALGORITHM", "ES256"), ("SESSION_LIMIT_PER_USER", "1")];
+        Arc::new(Sessions::new(config(&settings), store).with_listener(bus))
     }
 
     /// One that can only read.
@@ -245,6 +246,15 @@ async fn exercise(function: &str, grants: Vec<Grant>) -> Vec<Asked> {
             // The first run makes the keys, the second reads them.
             for _ in 0..2 {
                 let _ = rotate_keys::handle(&stage.process(), &stage.clock, json!({})).await;
+            }
+            stage
+        }
+        "CreateSessionFunction" => {
+            // The first sign-in makes the keys, the second reads them and ends the first session.
+            for _ in 0..2 {
+                let (sessions, settings) = (stage.process(), Arc::default());
+                let asked = event("create-session/ok.json");
+                create_session::handle(&sessions, &settings, &stage.clock, asked).await;
             }
             stage
         }
