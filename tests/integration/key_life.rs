@@ -151,6 +151,28 @@ async fn the_key_set_is_cached_for_less_when_a_key_is_about_to_go() {
     assert_eq!(caching(START.plus(REVOKED_ACCEPTANCE)).await, "max-age=1800, must-revalidate");
 }
 
+/// Whoever verifies by the published set asks for it when a token names a key that is not in it, and then it
+/// has to be.
+#[tokio::test]
+async fn a_key_that_takes_over_in_haste_is_published_by_every_process_before_it_signs() {
+    let wire = deployed().await;
+    let publisher = process(&wire);
+    jwks(&publisher, START).await;
+    let kid = kid_of(&sign_in(&process(&wire), START).await.access.token);
+    rotate(&wire, &KeyCommand::Revoke(KeyId::new(&kid)), START).await;
+    let switch = START.plus(URGENT_LEAD);
+    let next = kid_of(&sign_in(&process(&wire), switch).await.access.token);
+    assert_ne!(next, kid);
+    wire.take_calls();
+    let document = jwks(&publisher, switch).await.into_body();
+    assert!(document.contains(&next), "{document}");
+    jwks(&publisher, switch.plus(Duration::from_secs(9))).await;
+    assert_eq!(wire.take_calls().len(), 1);
+    wire.break_all(Some(Fault::Unavailable));
+    let answer = jwks(&publisher, switch.plus(MAX_AGE)).await;
+    assert!(answer.into_body().contains(&next), "what was read goes on while the table is down");
+}
+
 #[tokio::test]
 async fn a_revoked_key_costs_each_client_one_refresh_and_no_more() {
     let wire = deployed().await;

@@ -1,6 +1,7 @@
 //! Keys in memory: loaded once, parsed once, read again by age or when a token names an unknown one.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 
@@ -105,6 +106,8 @@ impl KeyRing {
             return Ok(Some(Arc::clone(pinned)));
         }
         let is_enough = |keys: &VerifyingKeySet| kid.is_none_or(|kid| keys.contains(kid));
+        // Whoever is given all of them keeps them, and does not ask again before they lack one.
+        let max_age = kid.map_or(UNKNOWN_KEY_COOLDOWN, |_| MAX_AGE);
         let read = async |_| match store.public_keys().await? {
             Some(published) => match VerifyingKeySet::new(published) {
                 Ok(keys) => Ok(Some(Arc::new(keys))),
@@ -112,7 +115,7 @@ impl KeyRing {
             },
             None => Ok(None),
         };
-        Ok(self.verifying.load(now, is_enough, read).await?)
+        Ok(self.verifying.load(now, max_age, is_enough, read).await?)
     }
 
     /// The signing keys; `masters` are the master keys that are needed.
@@ -135,7 +138,7 @@ impl KeyRing {
                 }
             }
         };
-        Ok(self.signing.load(now, is_enough, read).await?)
+        Ok(self.signing.load(now, MAX_AGE, is_enough, read).await?)
     }
 }
 
@@ -220,16 +223,17 @@ impl<T> Cached<T> {
     async fn load(
         &self,
         now: Timestamp,
+        max_age: Duration,
         is_enough: impl Fn(&T) -> bool,
         read: impl AsyncFnOnce(Option<Arc<T>>) -> Result<Option<Arc<T>>, StoreError>,
     ) -> Result<Option<Arc<T>>, StoreError> {
-        let attempts = match self.look(now, &is_enough) {
+        let attempts = match self.look(now, max_age, &is_enough) {
             Look::Answer(answer) => return answer.map(Some),
             Look::Read { attempts } => attempts,
         };
         let _reading = self.reading.lock().await;
         // Whoever held the lock before may have read it, or learnt that it cannot be read.
-        match self.look(now, &is_enough) {
+        match self.look(now, max_age, &is_enough) {
             Look::Answer(answer) => return answer.map(Some),
             Look::Read { attempts: now_at } if now_at != attempts => return self.outcome(),
             Look::Read { .. } => {}
@@ -259,13 +263,13 @@ impl<T> Cached<T> {
         }
     }
 
-    fn look(&self, now: Timestamp, is_enough: impl Fn(&T) -> bool) -> Look<T> {
+    fn look(&self, now: Timestamp, max_age: Duration, is_enough: impl Fn(&T) -> bool) -> Look<T> {
         let slot = self.peek();
         let read = Look::Read { attempts: slot.attempts };
         let Some(value) = &slot.value else {
             return read;
         };
-        let is_fresh = now < slot.loaded_at.plus(MAX_AGE);
+        let is_fresh = now < slot.loaded_at.plus(max_age);
         let is_cooling = slot.attempted_at.is_some_and(|at| now < at.plus(UNKNOWN_KEY_COOLDOWN));
         match (is_enough(value), &slot.failure) {
             (true, _) if is_fresh || is_cooling => Look::Answer(Ok(Arc::clone(value))),
