@@ -6,7 +6,7 @@ use super::{IssuedTokens, Minting, SessionEvent, Sessions, limits};
 use crate::error::SessionError;
 use crate::model::{
     Authentication, Device, Generation, NewSession, PayloadSize, RefreshState, Session,
-    SessionHandle, SessionsOf, Subject, Timestamp,
+    SessionHandle, SessionsOf, Timestamp,
 };
 use crate::store::{SignInStore, StoreError};
 use crate::token::registered::drop_those_of_tokens;
@@ -28,10 +28,11 @@ fn check_id(what: &str, id: &str) -> Result<(), SessionError> {
     )))
 }
 
-fn check_ids(subject: &Subject) -> Result<(), SessionError> {
-    check_id("user id", subject.user_id.as_str())?;
-    check_id("recipe user id", subject.recipe_user_id.as_str())?;
-    check_id("tenant id", subject.tenant_id.as_str())
+fn check_ids(new: &NewSession) -> Result<(), SessionError> {
+    check_id("user id", new.subject.user_id.as_str())?;
+    check_id("recipe user id", new.subject.recipe_user_id.as_str())?;
+    check_id("tenant id", new.subject.tenant_id.as_str())?;
+    new.idempotency_key.as_deref().map_or(Ok(()), |key| check_id("idempotency key", key))
 }
 
 impl<S: SignInStore> Sessions<S> {
@@ -51,9 +52,9 @@ impl<S: SignInStore> Sessions<S> {
     /// # Errors
     ///
     /// [`SessionError::IdempotencyKeyUsed`] if the key is that of another sign-in, or of a session that
-    /// was refreshed, changed or ended since. [`SessionError::InvalidInput`] if an id is empty, too long or would be read as another one, or
-    /// claims and data would not fit ([`super::limits`]); nothing is recorded then. Store faults as they are; a session may be
-    /// recorded then, but nobody holds its tokens.
+    /// was refreshed, changed or ended since. [`SessionError::InvalidInput`] if an id is empty, too long
+    /// or would be read as another one, or claims and data would not fit ([`super::limits`]); nothing is
+    /// recorded then. Store faults as they are; a session may be recorded then, but nobody holds its tokens.
     pub async fn create(
         &self,
         new: NewSession,
@@ -62,19 +63,19 @@ impl<S: SignInStore> Sessions<S> {
         now: Timestamp,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<IssuedTokens, SessionError> {
+        check_ids(&new)?;
         let mut new = new;
-        check_ids(&new.subject)?;
         let payload = &mut new.access_token_payload;
         drop_those_of_tokens(payload);
         payload.insert("iss".to_owned(), self.config.api.issuer().into());
         payload
             .extend(new.authentication.take().map(Authentication::into_claims).unwrap_or_default());
         self.fetch_claims(&new.subject, payload, now).await?;
-        self.create_as_given(new, device, with_anti_csrf, Minting::default(), now, rng).await
+        self.record(new, device, with_anti_csrf, Minting::default(), now, rng).await
     }
 
-    /// As [`Self::create`], with the claims as they are given: nothing is dropped, fetched or added, not
-    /// even an issuer.
+    /// As [`Self::create`], with the claims as they are given: nothing is dropped, fetched or added, neither
+    /// an issuer nor [`NewSession::authentication`].
     ///
     /// # Errors
     ///
@@ -88,14 +89,21 @@ impl<S: SignInStore> Sessions<S> {
         now: Timestamp,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<IssuedTokens, SessionError> {
+        check_ids(&new)?;
+        self.record(new, device, with_anti_csrf, minting, now, rng).await
+    }
+
+    async fn record(
+        &self,
+        new: NewSession,
+        device: Device,
+        with_anti_csrf: bool,
+        minting: Minting,
+        now: Timestamp,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<IssuedTokens, SessionError> {
         let subject = new.subject;
-        check_ids(&subject)?;
-        let mut payload = new.access_token_payload;
-        payload.extend(new.authentication.map(Authentication::into_claims).unwrap_or_default());
         let key = new.idempotency_key.as_deref();
-        if let Some(key) = key {
-            check_id("idempotency key", key)?;
-        }
         let mut refresh = RefreshState::new(
             now.plus(self.config.lifetimes.refresh_token),
             self.config.lifetimes.absolute.map(|ttl| now.plus(ttl)),
@@ -113,7 +121,7 @@ impl<S: SignInStore> Sessions<S> {
             subject,
             created_at: now,
             refresh,
-            access_token_payload: limits::claims(payload)?,
+            access_token_payload: limits::claims(new.access_token_payload)?,
             payload_size: PayloadSize::default(),
             session_data: limits::session_data(new.session_data)?,
             keeper: new.keeper,
