@@ -110,8 +110,11 @@ async fn main() -> anyhow::Result<()> {
         Stack::start_with(&config, authorizer, core_config, database, clock, cors, examples)
             .await?;
     let stack = Arc::new(stack);
-    let create_session = stack.functions().create_session.clone();
-    tokio::spawn(invoke_api.serve(vec![("create-session", create_session)]));
+    let functions = stack.functions();
+    tokio::spawn(invoke_api.serve(vec![
+        ("create-session", functions.create_session.clone()),
+        ("rotate-keys", functions.rotate_keys.clone()),
+    ]));
 
     tracing::warn!("private keys lie unsealed in the embedded table: never use them elsewhere");
     tokio::spawn(rotate_hourly(Arc::clone(&stack)));
@@ -189,7 +192,9 @@ fn greet(
     println!("      then send st-access-token as `Authorization: Bearer …` to {url}/api/me\n");
     let key = if has_keys { "its API key" } else { "no API key" };
     println!("  back ends with a SuperTokens SDK: connectionURI {url}{CORE_PATH}, {key}");
-    println!("  AWS SDKs: create-session at AWS_ENDPOINT_URL_LAMBDA={invoke_url}\n");
+    println!(
+        "  AWS SDKs: create-session and rotate-keys at AWS_ENDPOINT_URL_LAMBDA={invoke_url}\n"
+    );
     println!(
         "  access tokens live {} s, F is {} s; --access-token-ttl 10 --refresh-flight 2 shows more",
         config.lifetimes.access_token.as_secs(),

@@ -18,9 +18,9 @@ const DOTS = ".nonce.V2";
  * Starts both. `calls()` gives the calls since it was asked last, as `POST /recipe/session`. With `hasDots`, refresh
  * tokens look like the reference's.
  */
-export async function startCore({ hasDots = false } = {}) {
+export async function startCore({ accessTokenTtl = ACCESS_TOKEN_TTL_SECONDS, hasDots = false } = {}) {
   const stack = await startStack({
-    accessTokenTtl: ACCESS_TOKEN_TTL_SECONDS,
+    accessTokenTtl,
     settings: [`CORE_API_KEYS=${API_KEY}`],
   });
   let seen = [];
@@ -75,6 +75,10 @@ export class Client {
   constructor(origin, mode) {
     this.origin = origin;
     this.mode = mode;
+  }
+
+  get accessToken() {
+    return this.mode === "cookie" ? this.#cookies.get("sAccessToken") : this.#tokens.access;
   }
 
   get refreshToken() {
