@@ -2,10 +2,11 @@
 
 use std::sync::LazyLock;
 
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::signature::Signer as _;
-use session::token::SigningKey;
+use session::token::{SigningKey, dpop};
 
 use super::es256;
 use testkit::clock::START;
@@ -30,6 +31,8 @@ pub(super) enum Key {
     Retiring,
     /// An RSA key that signed in the past and is not believed any more.
     Removed,
+    /// A client's key on Ed25519, for proofs.
+    Ed,
 }
 
 impl Key {
@@ -40,6 +43,7 @@ impl Key {
         match self {
             Self::Rsa | Self::StaticRsa | Self::ForeignRsa | Self::Removed => "RS256",
             Self::Ec | Self::ForeignEc | Self::Next | Self::Retiring => "ES256",
+            Self::Ed => "EdDSA",
         }
     }
 
@@ -52,6 +56,7 @@ impl Key {
             Self::Retiring => "d-1699999000000",
             Self::Removed => "d-1600000000000",
             Self::StaticRsa => keys::STATIC_ID,
+            Self::Ed => "",
         }
     }
 
@@ -59,7 +64,7 @@ impl Key {
     pub(super) const fn other(self) -> Self {
         match self {
             Self::Rsa | Self::StaticRsa | Self::ForeignRsa | Self::Removed => Self::Ec,
-            Self::Ec | Self::ForeignEc | Self::Next | Self::Retiring => Self::Rsa,
+            Self::Ec | Self::ForeignEc | Self::Next | Self::Retiring | Self::Ed => Self::Rsa,
         }
     }
 
@@ -73,12 +78,28 @@ impl Key {
             Self::ForeignEc => return es256::sign(message, 2),
             Self::Next => return es256::sign(message, 3),
             Self::Retiring => return es256::sign(message, 4),
+            Self::Ed => return ed25519().sign(message.as_bytes()).as_ref().to_vec(),
             Self::Rsa => &DYNAMIC,
             Self::StaticRsa => &STATIC,
             Self::ForeignRsa | Self::Removed => &FOREIGN,
         };
         rsa.try_sign(message.as_bytes()).unwrap()
     }
+}
+
+fn ed25519() -> Ed25519KeyPair {
+    Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap()
+}
+
+/// The public half of a client's key, with its required members only.
+pub(super) fn client_jwk(key: Key) -> String {
+    if key == Key::Ed {
+        let x = base64url(ed25519().public_key().as_ref());
+        return format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}"#);
+    }
+    let point = es256::point();
+    let (x, y) = (base64url(&point[1..33]), base64url(&point[33..]));
+    format!(r#"{{"kty":"EC","crv":"P-256","x":"{x}","y":"{y}"}}"#)
 }
 
 /// The members of a JSON object in their order: name and value, both as they are written.
@@ -141,6 +162,23 @@ impl Draft {
             ("iat", START.as_secs().to_string()),
             ("exp", (START.as_secs() + 3600).to_string()),
             ("iss", quoted("https://api.example.com/auth")),
+        ]);
+        Self { key, header, payload }
+    }
+
+    /// What a client of either key would send at [`START`] with `access_token`.
+    pub(super) fn proof(key: Key, method: &str, url: &str, access_token: &str) -> Self {
+        let header = Members::of(&[
+            ("alg", quoted(key.algorithm())),
+            ("typ", quoted("dpop+jwt")),
+            ("jwk", client_jwk(key)),
+        ]);
+        let payload = Members::of(&[
+            ("jti", quoted("00000000-0000-4000-8000-000000000000")),
+            ("htm", quoted(method)),
+            ("htu", quoted(url)),
+            ("iat", START.as_secs().to_string()),
+            ("ath", quoted(&dpop::hash_of(access_token))),
         ]);
         Self { key, header, payload }
     }

@@ -10,7 +10,7 @@ use super::draft::{Draft, Key, base64url, quoted};
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// A token's three parts.
-fn parts(token: &str) -> [&str; 3] {
+pub(super) fn parts(token: &str) -> [&str; 3] {
     let mut parts = token.split('.');
     std::array::from_fn(|_| parts.next().unwrap())
 }

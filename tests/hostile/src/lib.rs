@@ -1,4 +1,5 @@
-//! Tokens that an attacker, another issuer or an accident could present as access tokens.
+//! Tokens that an attacker, another issuer or an accident could present as access tokens, and what they
+//! could present as DPoP proofs ([`proofs`]).
 //!
 //! Every run makes the same tokens, byte for byte, so that how many of each family get which verdict is a
 //! table in the repository (`verdicts.tsv`) and other libraries can judge the very same ones
@@ -12,6 +13,7 @@ mod es256;
 mod header;
 mod honest;
 mod kinds;
+pub mod proofs;
 mod rsa;
 mod signature;
 

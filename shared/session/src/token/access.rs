@@ -300,11 +300,7 @@ impl<'a> UnverifiedAccessToken<'a> {
         if text.len() > MAX_LEN {
             return None;
         }
-        let (message, signature) = text.rsplit_once('.')?;
-        let (header, payload) = message.split_once('.')?;
-        if payload.contains('.') {
-            return None;
-        }
+        let Parts { message, header, payload, signature } = parts(text)?;
         let header = decode_object(header)?;
         let member = |name: &str| header.get(name)?.as_str();
         // Tokens without the member are version 3 (contract §5.3).
@@ -391,15 +387,31 @@ impl<'a> UnverifiedAccessToken<'a> {
     }
 }
 
+/// The parts of a text of the form of a JWS (RFC 7515 §7.1), as they are written.
+pub(super) struct Parts<'a> {
+    /// Header and payload with the point between: what is signed.
+    pub(super) message: &'a str,
+    pub(super) header: &'a str,
+    pub(super) payload: &'a str,
+    pub(super) signature: &'a str,
+}
+
+/// Splits a text into three parts; `None` if there are more or fewer.
+pub(super) fn parts(text: &str) -> Option<Parts<'_>> {
+    let (message, signature) = text.rsplit_once('.')?;
+    let (header, payload) = message.split_once('.')?;
+    (!payload.contains('.')).then_some(Parts { message, header, payload, signature })
+}
+
 /// The JSON object in a part of the token; `None` if it is anything else.
-fn decode_object(part: &str) -> Option<Map<String, Value>> {
+pub(super) fn decode_object(part: &str) -> Option<Map<String, Value>> {
     let json = URL_SAFE_NO_PAD.decode(part).ok()?;
     serde_json::from_slice(&json).ok().map(|UniqueMembers(members)| members)
 }
 
 /// A JSON object with no name twice. A reader may refuse the others or take the last member (RFC 7515
 /// §4, RFC 7519 §4); readers that choose differently see different tokens, so we refuse.
-struct UniqueMembers(Map<String, Value>);
+pub(super) struct UniqueMembers(pub(super) Map<String, Value>);
 
 impl<'de> Deserialize<'de> for UniqueMembers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -459,7 +471,7 @@ fn session_claims(payload: &Map<String, Value>, version: u32) -> Option<AccessCl
     clippy::cast_sign_loss,
     reason = "the range is checked in the line before"
 )]
-fn seconds(value: &Value) -> Option<Timestamp> {
+pub(super) fn seconds(value: &Value) -> Option<Timestamp> {
     /// The last instant of year 9999: later dates are nonsense and would only test arithmetic.
     const MAX: f64 = 253_402_300_799.0;
     let number = value.as_f64().filter(|number| (0.0..=MAX).contains(number))?;

@@ -100,14 +100,14 @@ impl Entry {
     }
 }
 
+/// Members that only private and secret keys have (RFC 7518 §6, RFC 8037 §2).
+pub(super) const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
 /// A key set that a deployment fixes: verifying with it needs no table at all.
 #[derive(Clone, Debug)]
 pub struct PinnedKeys(Arc<VerifyingKeySet>);
 
 impl PinnedKeys {
-    /// Members that only private and secret keys have (RFC 7518 §6).
-    const PRIVATE_MEMBERS: [&'static str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
-
     /// Parses a JWK set. Its keys are believed until another deployment replaces them.
     ///
     /// # Errors
@@ -118,7 +118,7 @@ impl PinnedKeys {
         let not_a_set = |_| "it must be a JWK set: {\"keys\":[…]}".to_owned();
         let document: Value = serde_json::from_str(json).map_err(not_a_set)?;
         let mut keys = document.get("keys").and_then(Value::as_array).into_iter().flatten();
-        if keys.any(|key| Self::PRIVATE_MEMBERS.iter().any(|name| key.get(name).is_some())) {
+        if keys.any(|key| PRIVATE_MEMBERS.iter().any(|name| key.get(name).is_some())) {
             return Err("it holds a private key: pin the public halves only".to_owned());
         }
         let set: JwkSet = serde_json::from_value(document).map_err(not_a_set)?;

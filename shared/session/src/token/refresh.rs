@@ -66,9 +66,15 @@ impl MasterKey {
     }
 
     /// The key of one session.
-    fn session_key(&self, handle: &SessionHandle) -> hmac::Key {
+    pub(super) fn session_key(&self, handle: &SessionHandle) -> hmac::Key {
+        self.key_for(handle.as_bytes())
+    }
+
+    /// The key of one purpose: a session, whose handle has [`SessionHandle::LEN`] bytes, or something with a
+    /// name of another length.
+    pub(super) fn key_for(&self, purpose: &[u8]) -> hmac::Key {
         let mut bytes = Zeroizing::new([0; 32]);
-        let info = [handle.as_bytes().as_slice()];
+        let info = [purpose];
         // 32 bytes are within what HKDF-SHA-256 can expand to, so neither step can fail.
         if let Ok(okm) = self.extracted.expand(&info, hmac::HMAC_SHA256) {
             let _ = okm.fill(bytes.as_mut_slice());
@@ -103,7 +109,7 @@ impl fmt::Debug for MasterKey {
 /// The master keys in use: the first mints, all are accepted.
 #[derive(Clone, Debug)]
 pub struct MasterKeys {
-    minting: MasterKey,
+    pub(super) minting: MasterKey,
     accepted: Vec<MasterKey>,
 }
 
@@ -114,7 +120,7 @@ impl MasterKeys {
         Self { minting, accepted }
     }
 
-    fn all(&self) -> impl Iterator<Item = &MasterKey> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &MasterKey> {
         std::iter::once(&self.minting).chain(&self.accepted)
     }
 
