@@ -15,7 +15,7 @@ BROWSER := tests/browser/node_modules/.package-lock.json
 VERIFIERS := tests/hostile/node_modules/.package-lock.json tests/hostile/.venv/installed
 SDK := tests/sdk/node_modules/.package-lock.json tests/sdk/.venv/installed
 TOOLS := .venv/installed
-SIGNIN := examples/signin-node/node_modules/.package-lock.json
+SIGNIN := $(patsubst %,examples/signin-%/node_modules/.package-lock.json,node cognito)
 FUZZ_SECONDS ?= 5
 SIZE ?= ci
 # Short lifetimes, so that refreshes and theft can be watched on the demo page.
@@ -82,12 +82,12 @@ browser: $(PAGE) $(SIGNIN) $(BROWSER) $(TOOLS) ## Check: the published web SDK a
 	@scripts/browser-tests
 clean: ## Remove everything that was built or installed here
 	cargo clean
-	rm -rf .aws-sam .venv {local/page,examples/signin-node,tests/browser}/node_modules local/page/dist tests/{hostile,sdk}/{.venv,node_modules}
+	rm -rf .aws-sam .venv {local/page,examples/signin-node,examples/signin-cognito,tests/browser}/node_modules local/page/dist tests/{hostile,sdk}/{.venv,node_modules}
 
 $(PAGE): local/page/package.json local/page/package-lock.json
 	cd local/page && npm ci && npm run build && touch dist/supertokens.js
-$(SIGNIN): examples/signin-node/package.json examples/signin-node/package-lock.json
-	cd examples/signin-node && npm ci && touch node_modules/.package-lock.json
+examples/%/node_modules/.package-lock.json: examples/%/package.json examples/%/package-lock.json
+	cd examples/$* && npm ci && touch node_modules/.package-lock.json
 $(BROWSER): tests/browser/package.json tests/browser/package-lock.json
 	cd tests/browser && npm ci && touch node_modules/.package-lock.json
 tests/hostile/node_modules/.package-lock.json: tests/hostile/package.json tests/hostile/package-lock.json

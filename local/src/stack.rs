@@ -270,6 +270,7 @@ pub fn with_sign_in_examples(gateway: Gateway, invoke_api: &InvokeApi) -> Gatewa
     let examples = [
         (Language::JavaScript, "signin-node/index.mjs", "/example/node/signin"),
         (Language::Python, "signin-python/handler.py", "/example/python/signin"),
+        (Language::JavaScript, "signin-cognito/index.mjs", "/example/cognito/signin/{step}"),
     ];
     examples.into_iter().fold(gateway, |gateway, (language, handler, path)| {
         let function = Function::process(language, Path::new(EXAMPLES).join(handler), &variables);
