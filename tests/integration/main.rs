@@ -7,6 +7,7 @@ mod budgets;
 mod check_settings;
 mod claims;
 mod core_rows;
+mod cors;
 mod create_rows;
 mod create_session;
 mod effects;

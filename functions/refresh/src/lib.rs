@@ -2,7 +2,7 @@
 
 use lambda_http::{Request, Response};
 use session::Sessions;
-use session::http::{Endpoint, not_found};
+use session::http::{Endpoint, allow_website, not_found, preflight};
 use session::model::{Clock, Device};
 use session::store::{PrivateKeyReader, SessionRefresher};
 
@@ -12,12 +12,16 @@ pub async fn handle<S: SessionRefresher + PrivateKeyReader>(
     clock: &impl Clock,
     request: Request,
 ) -> Response<String> {
-    let now = clock.now();
-    if Endpoint::of(sessions.config(), &request) != Some(Endpoint::Refresh) {
+    let (now, config) = (clock.now(), sessions.config());
+    if let Some(answer) = preflight(config, &request) {
+        return answer;
+    }
+    if Endpoint::of(config, &request) != Some(Endpoint::Refresh) {
         return not_found();
     }
     let network = front_door::network(&request);
     let device = Device::of(request.headers(), network.as_deref());
-    let (response, _) = session::http::refresh(sessions, &request, &device, now).await;
+    let (mut response, _) = session::http::refresh(sessions, &request, &device, now).await;
+    allow_website(config, request.headers(), response.headers_mut());
     response
 }

@@ -2,7 +2,7 @@
 
 use lambda_http::{Request, Response};
 use session::Sessions;
-use session::http::{Endpoint, not_found, sign_out};
+use session::http::{Endpoint, allow_website, not_found, preflight, sign_out};
 use session::model::Clock;
 use session::store::{PublicKeyReader, SessionRevoker};
 
@@ -12,10 +12,14 @@ pub async fn handle<S: SessionRevoker + PublicKeyReader>(
     clock: &impl Clock,
     request: Request,
 ) -> Response<String> {
-    let now = clock.now();
-    if Endpoint::of(sessions.config(), &request) != Some(Endpoint::SignOut) {
+    let (now, config) = (clock.now(), sessions.config());
+    if let Some(answer) = preflight(config, &request) {
+        return answer;
+    }
+    if Endpoint::of(config, &request) != Some(Endpoint::SignOut) {
         return not_found();
     }
-    let (response, _) = sign_out(sessions, &request, now).await;
+    let (mut response, _) = sign_out(sessions, &request, now).await;
+    allow_website(config, request.headers(), response.headers_mut());
     response
 }

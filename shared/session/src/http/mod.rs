@@ -8,6 +8,7 @@
 
 mod anti_csrf;
 mod cookies;
+mod cors;
 mod create;
 mod documents;
 mod endpoint;
@@ -21,6 +22,7 @@ mod verify;
 
 pub use self::anti_csrf::{AntiCsrfCheck, refuse_foreign_sign_in};
 pub use self::cookies::TokenHeaders;
+pub use self::cors::{allow_website, preflight};
 pub use self::create::{Created, create};
 pub use self::documents::{discovery, jwks};
 pub use self::endpoint::Endpoint;
