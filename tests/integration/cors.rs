@@ -7,6 +7,8 @@ use serde_json::Value;
 use testkit::Harness;
 use testkit::front_door::shape;
 
+use crate::templates;
+
 const WEBSITES: (&str, &str) = ("WEBSITE_DOMAIN", "https://example.com,https://admin.example.com");
 
 /// What a function behind a REST API answers a page of that origin.
@@ -69,4 +71,21 @@ async fn a_preflight_is_answered_as_an_http_api_does_and_reaches_no_table() {
         assert_eq!(header(&refused, "access-control-allow-methods"), None);
     }
     assert_eq!(stack.wire.take_calls(), []);
+}
+
+/// What a REST API's preflight says, the template says for HTTP APIs.
+#[tokio::test]
+async fn the_functions_and_the_template_allow_the_same() {
+    let stack = Harness::new(&[]).await;
+    let refresh = &stack.stack.functions().refresh;
+    let allowed = answer(refresh, Method::OPTIONS, ROUTES[0], "https://example.com").await;
+    let http_api = &templates::own()["Resources"]["HttpApi"]["Properties"];
+    let cors = templates::chosen(&http_api["CorsConfiguration"]);
+    for (name, list) in [
+        ("access-control-allow-headers", "AllowHeaders"),
+        ("access-control-allow-methods", "AllowMethods"),
+    ] {
+        let listed = cors[list].as_sequence().unwrap().iter().map(templates::text);
+        assert_eq!(header(&allowed, name), Some(&*listed.collect::<Vec<_>>().join(", ")), "{name}");
+    }
 }
