@@ -6,11 +6,6 @@ use anyhow::Context as _;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
-use aws_sdk_dynamodb::operation::create_table::CreateTableError;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-    TimeToLiveSpecification,
-};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
@@ -81,6 +76,7 @@ impl Embedded {
             "CreateTable" => call(body, |request| db.create_table(request)),
             "DeleteItem" => call(body, |request| db.delete_item(request)),
             "DescribeTable" => call(body, |request| db.describe_table(request)),
+            "DescribeTimeToLive" => call(body, |request| db.describe_time_to_live(request)),
             "GetItem" => call(body, |request| db.get_item(request)),
             "PutItem" => call(body, |request| db.put_item(request)),
             "Query" => call(body, |request| db.query(request)),
@@ -164,42 +160,6 @@ pub fn store_of(client: Client, app_id: &str) -> DynamoDb {
 ///
 /// If the engine refuses.
 pub async fn create_tables(client: &Client) -> anyhow::Result<()> {
-    create_table(client, SESSIONS_TABLE, &[("pk", KeyType::Hash), ("sk", KeyType::Range)]).await?;
-    create_table(client, KEYS_TABLE, &[("pk", KeyType::Hash)]).await
-}
-
-async fn create_table(client: &Client, name: &str, keys: &[(&str, KeyType)]) -> anyhow::Result<()> {
-    let mut request =
-        client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
-    for (key, kind) in keys {
-        let text = ScalarAttributeType::S;
-        request = request
-            .attribute_definitions(
-                AttributeDefinition::builder().attribute_name(*key).attribute_type(text).build()?,
-            )
-            .key_schema(
-                KeySchemaElement::builder().attribute_name(*key).key_type(kind.clone()).build()?,
-            );
-    }
-    match request.send().await {
-        Ok(_) => {}
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(CreateTableError::is_resource_in_use_exception) =>
-        {
-            return Ok(());
-        }
-        Err(error) => return Err(error).with_context(|| format!("making the table {name}")),
-    }
-    if name == SESSIONS_TABLE {
-        let ttl = TimeToLiveSpecification::builder().attribute_name("ttl").enabled(true).build()?;
-        client
-            .update_time_to_live()
-            .table_name(name)
-            .time_to_live_specification(ttl)
-            .send()
-            .await?;
-    }
-    Ok(())
+    let made = session::store::create_tables(client, SESSIONS_TABLE, KEYS_TABLE).await;
+    made.map(drop).context("making the tables")
 }

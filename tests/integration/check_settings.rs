@@ -160,7 +160,7 @@ fn an_answer_is_never_too_long() {
 }
 
 /// One request that reaches a server that answers with this status, and what became of it.
-async fn put(status: &str, document: &[u8]) -> (String, Result<(), bootstrap::PutError>) {
+async fn put(status: &str, document: &[u8]) -> (String, Result<(), bootstrap::HttpError>) {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/a%2Fb?X-Signature=c%2Bd", server.local_addr().unwrap());
     let serve = async {

@@ -6,6 +6,7 @@ mod bad_input;
 mod budgets;
 mod check_settings;
 mod claims;
+mod cli;
 mod core_rows;
 mod cors;
 mod create_rows;

@@ -11,6 +11,7 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
@@ -54,9 +55,9 @@ pub fn retries() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(25))
 }
 
-/// Why [`put`] failed.
+/// Why [`put`] or [`get`] failed.
 #[derive(Debug, thiserror::Error)]
-pub enum PutError {
+pub enum HttpError {
     /// The address is none.
     #[error("the address cannot be read")]
     Address,
@@ -73,21 +74,38 @@ pub enum PutError {
 ///
 /// # Errors
 ///
-/// [`PutError`], without the address: whoever reads it could write there.
-pub async fn put(address: &str, document: Vec<u8>) -> Result<(), PutError> {
+/// [`HttpError`], without the address: whoever reads it could write there.
+pub async fn put(address: &str, document: Vec<u8>) -> Result<(), HttpError> {
+    send("PUT", address, document).await.map(drop)
+}
+
+/// The text at a public address.
+///
+/// # Errors
+///
+/// [`HttpError`], also for what is no text.
+pub async fn get(address: &str) -> Result<String, HttpError> {
+    let body = ByteStream::new(send("GET", address, Vec::new()).await?);
+    let body = timeout(Duration::from_secs(2), body.collect()).await;
+    let body = body.map_err(|_| HttpError::NoAnswer)?.map_err(|_| HttpError::NoAnswer)?;
+    String::from_utf8(body.to_vec()).map_err(|_| HttpError::NoAnswer)
+}
+
+async fn send(method: &str, address: &str, document: Vec<u8>) -> Result<SdkBody, HttpError> {
     let mut request = HttpRequest::new(SdkBody::from(document));
     request
-        .set_method("PUT")
+        .set_method(method)
         .and_then(|()| request.set_uri(address))
-        .map_err(|_| PutError::Address)?;
+        .map_err(|_| HttpError::Address)?;
     let mut connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
     if let Some(tls) = one_bundle() {
         connector = connector.tls_context(tls);
     }
     let answer = timeout(Duration::from_secs(2), connector.build().call(request)).await;
-    match answer.map_err(|_| PutError::NoAnswer)?.map_err(|_| PutError::NoAnswer)?.status() {
-        status if status.is_success() => Ok(()),
-        status => Err(PutError::Refused(status.as_u16())),
+    let answer = answer.map_err(|_| HttpError::NoAnswer)?.map_err(|_| HttpError::NoAnswer)?;
+    match answer.status() {
+        status if status.is_success() => Ok(answer.into_body()),
+        status => Err(HttpError::Refused(status.as_u16())),
     }
 }
 

@@ -19,7 +19,7 @@ use session::store::{DynamoDb, ReadOnly};
 use session::{SessionConfig, Sessions};
 
 use self::aws::sdk_config;
-pub use self::aws::{PutError, put, retries, timeouts};
+pub use self::aws::{HttpError, get, put, retries, timeouts};
 pub use self::event_bus::{EVENT_SOURCE, EventBus};
 pub use self::kms::Kms;
 
@@ -169,7 +169,9 @@ pub fn system_rng() -> impl rand_core::CryptoRng + Send {
     rand_core::UnwrapErr(getrandom::SysRng)
 }
 
+/// A variable of the process' environment; `None` if it is absent or blank.
 #[expect(clippy::disallowed_methods, reason = "this is where the environment enters")]
-fn variable(name: &str) -> Option<String> {
+#[must_use]
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }

@@ -5,10 +5,12 @@ use serde_json::{Map, Value};
 
 use super::{RevocationCause, Sessions, limits};
 use crate::error::SessionError;
-use crate::model::{Session, SessionHandle, SessionInformation, SessionsOf, Timestamp, UserId};
+use crate::model::{
+    Session, SessionHandle, SessionInformation, SessionsOf, TenantId, Timestamp, UserId,
+};
 use crate::store::{
-    PayloadMerge, PayloadRoom, SessionLister, SessionReader, SessionRevoker, SessionUpdater,
-    UserRevoker, Written,
+    PayloadMerge, PayloadRoom, SessionLister, SessionReader, SessionRevoker, SessionScanner,
+    SessionUpdater, UserRevoker, Written,
 };
 use crate::token::size::longest_front_json;
 
@@ -199,6 +201,35 @@ impl<S: UserRevoker> Sessions<S> {
         let ended = self.store.delete_sessions_of(which).await?;
         self.tell_revoked(&ended, Some(which.user_id), RevocationCause::ByUser).await;
         Ok(ended)
+    }
+}
+
+impl<S: SessionScanner> Sessions<S> {
+    /// The handles of a tenant's sessions, tombstones and expired ones included. Reads the whole table, as no
+    /// key names tenants: for operators, never on the way of a request. After each page `progress` is
+    /// told how many items were read and how many sessions found so far.
+    ///
+    /// Sessions that begin meanwhile may or may not be among them.
+    ///
+    /// # Errors
+    ///
+    /// Store faults as they are.
+    pub async fn handles_in_tenant(
+        &self,
+        tenant_id: &TenantId,
+        mut progress: impl FnMut(u64, usize),
+    ) -> Result<Vec<SessionHandle>, SessionError> {
+        let (mut handles, mut scanned, mut after) = (Vec::new(), 0, None);
+        loop {
+            let page = self.store.scan_tenant(tenant_id, after).await?;
+            handles.extend(page.handles);
+            scanned += page.scanned;
+            progress(scanned, handles.len());
+            after = page.next;
+            if after.is_none() {
+                return Ok(handles);
+            }
+        }
     }
 }
 

@@ -80,6 +80,20 @@ pub struct KeySummary {
     pub life: KeyLife,
 }
 
+impl<S: PrivateKeyReader> Sessions<S> {
+    /// The keys as they are; `None` before the first were made. One read, and nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// Store faults as they are.
+    pub async fn key_report(&self, now: Timestamp) -> Result<Option<KeyReport>, SessionError> {
+        match self.store.private_keys(None).await? {
+            KeysFound::Changed(keys) => Ok(Some(report(&keys, false, now))),
+            KeysFound::None | KeysFound::Unchanged => Ok(None),
+        }
+    }
+}
+
 impl<S: PrivateKeyReader + KeyRotator> Sessions<S> {
     /// Does what is due and what is commanded. Repeating a command is harmless, and of any number of
     /// processes that run at once exactly one makes the change.

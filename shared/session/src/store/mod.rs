@@ -13,13 +13,13 @@ use std::future::Future;
 
 use serde_json::{Map, Value};
 
-pub use self::dynamodb::{DynamoDb, ReadOnly, document};
+pub use self::dynamodb::{DynamoDb, ReadOnly, create_tables, document};
 pub use self::error::StoreError;
 pub use self::keys::{StoredKeys, StoredMasterKey, StoredSigningKey};
 pub use self::seal::{Answer, DataKey, DataKeys, SealContext};
 use crate::model::{
     Device, DeviceKey, Generation, KeyDemand, RefreshPolicy, Revocation, Session, SessionHandle,
-    SessionsOf, Timestamp,
+    SessionsOf, TenantId, Timestamp,
 };
 use crate::token::PublishedKey;
 
@@ -120,6 +120,32 @@ pub trait SessionLister {
         which: SessionsOf<'_>,
         after: Option<&SessionHandle>,
     ) -> impl Future<Output = Result<SessionPage, StoreError>> + Send;
+}
+
+/// A part of what is found by reading a whole table.
+#[derive(Clone, Debug)]
+pub struct ScanPage {
+    /// The sessions that were looked for, tombstones and expired ones included.
+    pub handles: Vec<SessionHandle>,
+    /// How many items were read for it.
+    pub scanned: u64,
+    /// Where the next part begins; `None` if this was the last.
+    pub next: Option<dynamodb::Cursor>,
+}
+
+/// Finds sessions by what no key names. It reads every session of every application in the table, and
+/// what that costs: for operators, never on the way of a request.
+pub trait SessionScanner {
+    /// The sessions of a tenant, up to a page of the table.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the table cannot answer.
+    fn scan_tenant(
+        &self,
+        tenant_id: &TenantId,
+        after: Option<dynamodb::Cursor>,
+    ) -> impl Future<Output = Result<ScanPage, StoreError>> + Send;
 }
 
 /// Records a new session.

@@ -68,7 +68,7 @@ impl AccessToken {
     #[must_use]
     pub fn of_minted(minted: &MintedAccessToken) -> Option<Self> {
         let payload = minted.payload.clone();
-        Some(Self { claims: session_claims(&payload, 5)?, payload })
+        Some(Self { claims: session_claims(&payload, 5).ok()?, payload })
     }
 
     /// The application's claims: what the payload says besides those that each token has of its own.
@@ -277,6 +277,29 @@ pub enum TokenError {
     WrongKeyKind,
 }
 
+/// Why a text is none of our access tokens, which makes it as good as absent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NotOurs {
+    /// Longer than [`MAX_LEN`].
+    #[error("longer than {MAX_LEN} bytes")]
+    Length,
+    /// Not three parts, or header or payload are not base64url as it is written in tokens.
+    #[error("not three parts in base64url without padding")]
+    Encoding,
+    /// Header or payload are not one JSON object, or a name occurs twice.
+    #[error("header or payload is not a JSON object whose names occur once")]
+    Json,
+    /// `typ`, `version`, `alg` or `kid`.
+    #[error("the header is not that of a session's access token")]
+    Header,
+    /// One is missing or has another type, or `stt` says that it is no session token.
+    #[error("the session claims are not there")]
+    Claims,
+    /// `exp`, `iat` or `nbf`.
+    #[error("a time is not a number of seconds before the year 10000")]
+    Dates,
+}
+
 /// A text that has the form of our access tokens; nothing in it is to be believed yet.
 #[derive(Clone)]
 pub struct UnverifiedAccessToken<'a> {
@@ -297,30 +320,39 @@ impl<'a> UnverifiedAccessToken<'a> {
     /// a limit of [`MAX_LEN`] bytes before anything is parsed.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
+        Self::read(text).ok()
+    }
+
+    /// As [`Self::parse`], for whoever asks why a text is none of our tokens.
+    ///
+    /// # Errors
+    ///
+    /// The first [`NotOurs`] that applies.
+    pub fn read(text: &'a str) -> Result<Self, NotOurs> {
         if text.len() > MAX_LEN {
-            return None;
+            return Err(NotOurs::Length);
         }
-        let Parts { message, header, payload, signature } = parts(text)?;
+        let Parts { message, header, payload, signature } = parts(text).ok_or(NotOurs::Encoding)?;
         let header = decode_object(header)?;
-        let member = |name: &str| header.get(name)?.as_str();
+        let member = |name: &str| header.get(name).and_then(Value::as_str).ok_or(NotOurs::Header);
         // Tokens without the member are version 3 (contract §5.3).
         let version: u32 = match header.get("version") {
             None => 3,
-            Some(version) => version.as_str()?.parse().ok()?,
+            Some(_) => member("version")?.parse().map_err(|_| NotOurs::Header)?,
         };
-        let key_id = member("kid").filter(|key_id| key_id.len() <= MAX_KEY_ID_LEN)?;
-        if version < 3 || member("typ")? != "JWT" {
-            return None;
+        let (key_id, algorithm) = (member("kid")?, member("alg")?);
+        if version < 3 || member("typ")? != "JWT" || key_id.len() > MAX_KEY_ID_LEN {
+            return Err(NotOurs::Header);
         }
         let payload = decode_object(payload)?;
         let claims = session_claims(&payload, version)?;
         let not_before = match payload.get("nbf") {
             None => None,
-            Some(nbf) => Some(seconds(nbf)?),
+            Some(nbf) => Some(seconds(nbf).ok_or(NotOurs::Dates)?),
         };
-        Some(Self {
+        Ok(Self {
             key_id: KeyId::new(key_id),
-            algorithm: member("alg")?.to_owned(),
+            algorithm: algorithm.to_owned(),
             // A JWT never has the payload that is not encoded (RFC 7797 §7), declared or not.
             has_critical_extension: header.contains_key("crit")
                 || header.get("b64").is_some_and(|b64| b64 != true),
@@ -403,10 +435,11 @@ pub(super) fn parts(text: &str) -> Option<Parts<'_>> {
     (!payload.contains('.')).then_some(Parts { message, header, payload, signature })
 }
 
-/// The JSON object in a part of the token; `None` if it is anything else.
-pub(super) fn decode_object(part: &str) -> Option<Map<String, Value>> {
-    let json = URL_SAFE_NO_PAD.decode(part).ok()?;
-    serde_json::from_slice(&json).ok().map(|UniqueMembers(members)| members)
+/// The JSON object in a part of the token.
+pub(super) fn decode_object(part: &str) -> Result<Map<String, Value>, NotOurs> {
+    let json = URL_SAFE_NO_PAD.decode(part).map_err(|_| NotOurs::Encoding)?;
+    let UniqueMembers(members) = serde_json::from_slice(&json).map_err(|_| NotOurs::Json)?;
+    Ok(members)
 }
 
 /// A JSON object with no name twice. A reader may refuse the others or take the last member (RFC 7515
@@ -440,28 +473,30 @@ impl<'de> Deserialize<'de> for UniqueMembers {
 }
 
 /// The session claims, if all that the version requires are there with the right type.
-fn session_claims(payload: &Map<String, Value>, version: u32) -> Option<AccessClaims> {
+fn session_claims(payload: &Map<String, Value>, version: u32) -> Result<AccessClaims, NotOurs> {
     // `stt` marks tokens that are not session tokens (contract §5.2).
     if payload.get("stt").is_some_and(|stt| stt.as_f64() != Some(0.0)) {
-        return None;
+        return Err(NotOurs::Claims);
     }
     let text = |name: &str| payload.get(name)?.as_str().map(|text| text.trim().to_owned());
-    let user_id = UserId::new(text("sub")?);
+    let required = |name: &str| text(name).ok_or(NotOurs::Claims);
+    let date = |name: &str| payload.get(name).and_then(seconds).ok_or(NotOurs::Dates);
+    let user_id = UserId::new(required("sub")?);
     let recipe_user_id = match version {
         3 | 4 => text("rsub").map_or_else(|| user_id.clone(), UserId::new),
-        _ => UserId::new(text("rsub")?),
+        _ => UserId::new(required("rsub")?),
     };
     let tenant_id = match version {
         3 => text("tId").map_or_else(TenantId::public, TenantId::new),
-        _ => TenantId::new(text("tId")?),
+        _ => TenantId::new(required("tId")?),
     };
-    Some(AccessClaims {
+    Ok(AccessClaims {
         subject: Subject { user_id, recipe_user_id, tenant_id },
-        session_handle: text("sessionHandle")?,
-        refresh_token_hash: text("refreshTokenHash1")?,
+        session_handle: required("sessionHandle")?,
+        refresh_token_hash: required("refreshTokenHash1")?,
         anti_csrf_token: text("antiCsrfToken"),
-        expires_at: seconds(payload.get("exp")?)?,
-        issued_at: seconds(payload.get("iat")?)?,
+        expires_at: date("exp")?,
+        issued_at: date("iat")?,
     })
 }
 

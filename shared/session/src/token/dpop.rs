@@ -232,7 +232,7 @@ pub fn verify(text: &str, demand: &Demand<'_>, now: Timestamp) -> Result<DeviceK
     let Parts { message, header, payload, signature } = parts(text).ok_or(ProofError::Malformed)?;
     let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| ProofError::Malformed)?;
     let (key, device_key) = signing_key(header)?;
-    let payload = decode_object(payload).ok_or(ProofError::Malformed)?;
+    let payload = decode_object(payload).map_err(|_| ProofError::Malformed)?;
     key.verify_sig(message.as_bytes(), &signature).map_err(|_| ProofError::BadSignature)?;
     check_claims(&payload, demand, now)?;
     Ok(device_key)
@@ -240,7 +240,7 @@ pub fn verify(text: &str, demand: &Demand<'_>, now: Timestamp) -> Result<DeviceK
 
 /// The key that the header names, which is nobody's until the signature holds.
 fn signing_key(part: &str) -> Result<(ParsedPublicKey, DeviceKey), ProofError> {
-    let header = decode_object(part).ok_or(ProofError::Malformed)?;
+    let header = decode_object(part).map_err(|_| ProofError::Malformed)?;
     let member = |name: &str| header.get(name).and_then(Value::as_str);
     if member("typ") != Some("dpop+jwt") {
         return Err(ProofError::WrongType);

@@ -9,7 +9,7 @@ pub mod refresh;
 pub mod registered;
 pub mod size;
 
-pub use access::{AccessClaims, AccessToken, TokenError, UnverifiedAccessToken};
+pub use access::{AccessClaims, AccessToken, NotOurs, TokenError, UnverifiedAccessToken};
 pub use front::front_token;
 pub use jwks::{PinnedKeys, PublishedKey, VerifyingKeySet};
 pub use key::{SigningKey, VerifyingKey};

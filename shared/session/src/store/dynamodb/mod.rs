@@ -13,6 +13,8 @@ mod keys;
 mod payload;
 mod read_only;
 mod refresh;
+mod scan;
+mod tables;
 mod user;
 
 use std::sync::Arc;
@@ -28,6 +30,8 @@ use aws_sdk_dynamodb::types::{
 };
 
 pub use self::read_only::ReadOnly;
+pub use self::scan::Cursor;
+pub use self::tables::create_tables;
 use super::{DataKeys, SessionCreator, SessionReader, SessionRevoker, StoreError, Written};
 use crate::model::{Session, SessionHandle};
 

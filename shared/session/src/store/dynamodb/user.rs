@@ -62,7 +62,7 @@ impl SessionLister for DynamoDb {
     }
 }
 
-fn handle_of(item: &item::Item) -> Option<SessionHandle> {
+pub(super) fn handle_of(item: &item::Item) -> Option<SessionHandle> {
     item.get("sk")?.as_s().ok()?.parse().ok()
 }
 
