@@ -88,8 +88,10 @@ pub enum ProofError {
     OtherAccessToken,
 }
 
+opaque!(Demand<'_>);
+
 /// What a request demands of its proof.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Demand<'a> {
     /// The request's method.
     pub method: &'a str,
@@ -106,6 +108,7 @@ pub struct Demand<'a> {
 /// scheme-based normalisation (RFC 3986 §6.2.2, §6.2.3; RFC 9449 §4.3).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Target {
+    // Printable: a public address, here and below.
     origin: String,
     path: String,
 }
@@ -158,8 +161,10 @@ fn normal_origin(scheme: &str, authority: &str) -> Option<String> {
     (!host.is_empty() && host.bytes().all(is_plain)).then(|| format!("{scheme}://{host}"))
 }
 
-/// Percent-encodes what a path cannot hold, decodes what needs no encoding, and follows dot segments.
-fn normal_path(path: &str) -> String {
+/// The path in the one spelling that a [`Target`] has: percent-encodes what a path cannot hold, decodes what
+/// needs no encoding, and follows dot segments.
+#[must_use]
+pub fn normal_path(path: &str) -> String {
     let encoded = normal_escapes(path);
     let mut kept: Vec<&str> = Vec::new();
     let mut ends_with_dots = false;

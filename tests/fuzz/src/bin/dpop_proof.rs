@@ -8,11 +8,10 @@ use session::token::dpop::{self, Demand, Target};
 
 fuzz_target!(|text: &str| {
     if let Some(target) = Target::parse(text) {
-        let path =
-            text.split_once("://").map_or("", |(_, rest)| rest.trim_start_matches(|c| c != '/'));
-        let path = path.split(['?', '#']).next().unwrap_or_default();
-        let origin = text.split(['?', '#']).next().unwrap_or_default();
-        let origin = origin.strip_suffix(path).unwrap_or(origin);
+        let address = text.split(['?', '#']).next().unwrap_or_default();
+        let host_at = address.find("://").map_or(0, |at| at + 3);
+        let path_at = address[host_at..].find('/').map_or(address.len(), |at| host_at + at);
+        let (origin, path) = address.split_at(path_at);
         assert_eq!(Target::new(origin, path), Some(target), "{text}");
     }
     let target = Target::new("https://server.example.com", "/token").unwrap();
