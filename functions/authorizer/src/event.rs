@@ -4,15 +4,17 @@
 //! request that the client sent, so that one verification serves all.
 
 use front_door::{Members, headers};
-use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use serde::Deserialize;
 use serde_json::Value;
+use session::token::dpop::normal_path;
 
 /// An event that was recognised.
 pub struct Event {
     /// Who asks, and so which answers it understands.
     pub front_door: FrontDoor,
-    /// What the client sent, as far as a session is concerned. Its path is not in it.
+    /// What the client sent, as far as a session is concerned. Its path is what the event says of it, for
+    /// DPoP proofs only.
     pub request: Request<()>,
 }
 
@@ -56,6 +58,7 @@ impl FrontDoor {
 #[serde(rename_all = "camelCase")]
 struct HttpApi2 {
     route_arn: String,
+    raw_path: Option<String>,
     headers: Members,
     cookies: Option<Vec<String>>,
     request_context: HttpApi2Context,
@@ -80,6 +83,19 @@ struct MethodRequest {
     http_method: String,
     headers: Members,
     multi_value_headers: Members,
+    request_context: Option<MethodContext>,
+}
+
+impl MethodRequest {
+    fn path(&self) -> &str {
+        self.request_context.as_ref().and_then(|it| it.path.as_deref()).unwrap_or_default()
+    }
+}
+
+/// The path with the stage or the mapping's key, as the client wrote it.
+#[derive(Deserialize)]
+struct MethodContext {
+    path: Option<String>,
 }
 
 /// REST API, type TOKEN: one header's value and nothing else.
@@ -130,29 +146,30 @@ fn rest_token(event: &Value) -> Option<Event> {
     let (_, method) = whole_api(&method_arn)?;
     let mut headers = HeaderMap::new();
     authorize(&mut headers, &authorization_token.unwrap_or_default());
-    event_of(|api| FrontDoor::RestApi { api }, &method_arn, method, headers)
+    event_of(|api| FrontDoor::RestApi { api }, &method_arn, method, "", headers)
 }
 
 fn http_api_2(event: &Value) -> Option<Event> {
-    let HttpApi2 { route_arn, headers, cookies, request_context } =
+    let HttpApi2 { route_arn, raw_path, headers, cookies, request_context } =
         HttpApi2::deserialize(event).ok()?;
     let headers = front_door::headers(headers, None, cookies);
-    let method = request_context.http.method;
-    event_of(|api| FrontDoor::HttpApi2 { api }, &route_arn, &method, headers)
+    let (method, path) = (request_context.http.method, raw_path.unwrap_or_default());
+    event_of(|api| FrontDoor::HttpApi2 { api }, &route_arn, &method, &path, headers)
 }
 
 fn http_api_1(event: &Value) -> Option<Event> {
-    let request = MethodRequest::deserialize(event).ok()?;
-    let headers = headers(request.headers, request.multi_value_headers, None);
-    let front_door = |api| FrontDoor::HttpApi1 { api };
-    event_of(front_door, &request.method_arn, &request.http_method, headers)
+    method_request(|api| FrontDoor::HttpApi1 { api }, event)
 }
 
 fn rest_request(event: &Value) -> Option<Event> {
+    method_request(|api| FrontDoor::RestApi { api }, event)
+}
+
+fn method_request(front_door: impl FnOnce(String) -> FrontDoor, event: &Value) -> Option<Event> {
     let request = MethodRequest::deserialize(event).ok()?;
+    let path = request.path().to_owned();
     let headers = headers(request.headers, request.multi_value_headers, None);
-    let front_door = |api| FrontDoor::RestApi { api };
-    event_of(front_door, &request.method_arn, &request.http_method, headers)
+    event_of(front_door, &request.method_arn, &request.http_method, &path, headers)
 }
 
 /// By what API Gateway says, never by the path, which a client can choose where a route is greedy.
@@ -171,16 +188,18 @@ fn web_socket(event: &Value) -> Option<Event> {
         authorize(&mut headers, &format!("Bearer {token}"));
     }
     let front_door = |api| FrontDoor::WebSocketApi { api };
-    event_of(front_door, &connect.method_arn, Method::GET.as_str(), headers)
+    event_of(front_door, &connect.method_arn, Method::GET.as_str(), "", headers)
 }
 
 fn app_sync(event: &Value) -> Option<Event> {
     let AppSync { authorization_token, request_headers } = AppSync::deserialize(event).ok()?;
     let mut headers = headers(request_headers, None, None);
-    let token = authorization_token.strip_prefix("Bearer ").unwrap_or(&authorization_token);
-    authorize(&mut headers, &format!("Bearer {token}"));
+    let has_scheme = ["Bearer ", "DPoP "].iter().any(|it| authorization_token.starts_with(it));
+    let scheme = if has_scheme { "" } else { "Bearer " };
+    authorize(&mut headers, &format!("{scheme}{authorization_token}"));
     let mut request = Request::new(());
     *request.method_mut() = Method::POST;
+    *request.uri_mut() = Uri::from_static("/graphql");
     *request.headers_mut() = headers;
     Some(Event { front_door: FrontDoor::AppSync, request })
 }
@@ -189,11 +208,14 @@ fn event_of(
     front_door: impl FnOnce(String) -> FrontDoor,
     arn: &str,
     method: &str,
+    path: &str,
     headers: HeaderMap,
 ) -> Option<Event> {
     let (api, _) = whole_api(arn)?;
     let mut request = Request::new(());
     *request.method_mut() = Method::from_bytes(method.to_uppercase().as_bytes()).ok()?;
+    // A path that is no URI's proves nothing, and decides nothing else.
+    *request.uri_mut() = normal_path(path).parse().unwrap_or_default();
     *request.headers_mut() = headers;
     Some(Event { front_door: front_door(api), request })
 }

@@ -103,6 +103,11 @@ fn said_of(cause: &TryRefresh) -> String {
     match cause {
         TryRefresh::Token(TokenError::Expired(_)) => "Access token expired".to_owned(),
         TryRefresh::Token(TokenError::UnknownKey) => "Key not found".to_owned(),
-        TryRefresh::Token(_) | TryRefresh::AntiCsrf | TryRefresh::Superseded => cause.to_string(),
+        TryRefresh::Token(_)
+        | TryRefresh::AntiCsrf
+        | TryRefresh::Superseded
+        | TryRefresh::WrongScheme
+        | TryRefresh::NoProof
+        | TryRefresh::Proof(_) => cause.to_string(),
     }
 }

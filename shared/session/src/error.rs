@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::model::{Device, Generation, InvalidClaim, SessionHandle, TenantId, UserId};
 use crate::store::StoreError;
 use crate::token::TokenError;
+use crate::token::dpop::ProofError;
 use crate::token::key::KeyError;
 
 /// Why a request does not get what it asked for.
@@ -67,6 +68,15 @@ pub enum TryRefresh {
     /// The anti-CSRF proof is missing or wrong (contract §4.2).
     #[error("anti-CSRF proof missing or wrong")]
     AntiCsrf,
+    /// A token that is bound to a key was sent as `Bearer` or in a cookie, or one that is not as `DPoP`.
+    #[error("sent by the wrong scheme")]
+    WrongScheme,
+    /// The key that the token is bound to is not proved.
+    #[error("no DPoP proof by the token's key")]
+    NoProof,
+    /// The DPoP proof does not count.
+    #[error(transparent)]
+    Proof(ProofError),
     /// The table says that the token's generation is neither the current one nor its parent (contract
     /// §5.8).
     #[error("of an older generation")]

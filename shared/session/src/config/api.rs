@@ -10,6 +10,8 @@ use super::reader::{Reader, number};
 pub struct Api {
     /// `API_DOMAIN`, required: scheme, host and port of the API.
     pub domain: Origin,
+    /// `API_GATEWAY_PATH`, default empty: what clients write in front of every path, and the API may not see.
+    pub gateway_path: String,
     /// `API_BASE_PATH`, default `/auth`, with `API_GATEWAY_PATH` (default empty) in front: where the
     /// endpoints are, as the client sees them. Normalised: leading slash, no trailing one.
     pub base_path: String,
@@ -21,7 +23,7 @@ impl Api {
         let domain = read.required("API_DOMAIN", Origin::parse).unwrap_or_default();
         let base_path = read.or("API_BASE_PATH", "/auth".to_owned(), url_path);
         let gateway_path = read.or("API_GATEWAY_PATH", String::new(), url_path);
-        Self { domain, base_path: gateway_path + &base_path }
+        Self { domain, base_path: format!("{gateway_path}{base_path}"), gateway_path }
     }
 
     pub(super) fn check(&self, read: &mut Reader<'_>) {

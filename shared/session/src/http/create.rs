@@ -6,7 +6,7 @@ use rand_core::CryptoRng;
 use super::anti_csrf::is_proved;
 use super::extract::{Cookies, auth_mode, bearer};
 use super::names::ACCESS_COOKIE;
-use super::{TokenHeaders, TransferMethod};
+use super::{TokenHeaders, TransferMethod, dpop};
 use crate::config::{AllowedMethod, AntiCsrf};
 use crate::error::SessionError;
 use crate::model::{Device, Keeper, NewSession, Timestamp};
@@ -34,11 +34,12 @@ impl Created<'_> {
 ///
 /// The method is the configured one, else what `st-auth-mode` asks for, else headers. Tokens of the
 /// other method that the request carried are cleared; cookies only if the request shows that no foreign
-/// page sent it.
+/// page sent it. With [`DeviceBinding`](crate::config::DeviceBinding), header tokens are bound to the key of
+/// the request's DPoP proof, if it has one (RFC 9449 §5).
 ///
 /// # Errors
 ///
-/// As [`Sessions::create`]; also [`SessionError::InvalidInput`] if cookies are to go without the anti-CSRF
+/// As [`Sessions::create`]; also [`SessionError::InvalidInput`] if the proof does not count, or if cookies are to go without the anti-CSRF
 /// token that the website's mode demands, and [`SessionError::Internal`] if cookies are asked for that
 /// browsers would refuse. Nothing is recorded then.
 pub async fn create<'s, S: SignInStore, B: Sync>(
@@ -74,7 +75,13 @@ pub async fn create<'s, S: SignInStore, B: Sync>(
     }
     let with_anti_csrf = is_cookie && new.anti_csrf.unwrap_or(is_demanded);
     let keeper = if is_cookie { Keeper::Browser } else { Keeper::Script };
-    let new = NewSession { keeper, ..new };
+    let device_key = if !is_cookie && config.device_binding.is_on() {
+        let proved = dpop::proved(config, request, None, now);
+        proved.map_err(|error| SessionError::invalid_input(error.to_string()))?
+    } else {
+        None
+    };
+    let new = NewSession { keeper, device_key: device_key.or(new.device_key), ..new };
     let tokens = sessions.create(new, device, with_anti_csrf, now, rng).await?;
 
     let mut out = TokenHeaders::new(config, headers);

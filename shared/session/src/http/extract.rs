@@ -9,9 +9,25 @@ use super::TransferMethod;
 use super::names::{ANTI_CSRF_HEADER, AUTH_MODE_HEADER, RID_HEADER};
 use crate::model::Device;
 
-/// The value after `Bearer `, trimmed: exactly this spelling, first header only.
+/// The value after `Bearer ` or `DPoP `, trimmed: exactly these spellings, first header only.
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    text(headers, header::AUTHORIZATION.as_str())?.strip_prefix("Bearer ").map(str::trim)
+    credentials(headers).map(|(_, token)| token)
+}
+
+/// How a token is sent in `Authorization`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Scheme {
+    /// Whoever has the token may use it (RFC 6750 §2.1).
+    Bearer,
+    /// A proof of a key comes with it (RFC 9449 §7.1).
+    Dpop,
+}
+
+/// The token in `Authorization` and how it is sent.
+pub(super) fn credentials(headers: &HeaderMap) -> Option<(Scheme, &str)> {
+    let text = text(headers, header::AUTHORIZATION.as_str())?;
+    let with = |scheme, prefix| Some((scheme, text.strip_prefix(prefix)?.trim()));
+    with(Scheme::Bearer, "Bearer ").or_else(|| with(Scheme::Dpop, "DPoP "))
 }
 
 /// The first value of a header; `None` if absent or not visible ASCII.

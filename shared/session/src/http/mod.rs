@@ -11,6 +11,7 @@ mod cookies;
 mod cors;
 mod create;
 mod documents;
+mod dpop;
 mod endpoint;
 mod extract;
 mod layer;
@@ -55,5 +56,6 @@ mod names {
     pub(super) const FRONT_HEADER: &str = "front-token";
     pub(super) const ANTI_CSRF_HEADER: &str = "anti-csrf";
     pub(super) const AUTH_MODE_HEADER: &str = "st-auth-mode";
+    pub(super) const DPOP_HEADER: &str = "dpop";
     pub(super) const RID_HEADER: &str = "rid";
 }

@@ -6,11 +6,11 @@ use serde_json::json;
 use super::extract::{Cookies, bearer};
 use super::names::{ACCESS_COOKIE, LEGACY_COOKIE, REFRESH_COOKIE};
 use super::respond::{DefaultErrorHandlers, ErrorHandlers, Response, refusal};
-use super::{TokenHeaders, TransferMethod, anti_csrf};
-use crate::config::AllowedMethod;
+use super::{TokenHeaders, TransferMethod, anti_csrf, dpop};
+use crate::config::{AllowedMethod, SessionConfig};
 use crate::error::{SessionError, Unproved};
-use crate::model::{Device, Timestamp};
-use crate::service::{AntiCsrfProof, RefreshOutcome, Refreshed, Sessions};
+use crate::model::{Device, DeviceKey, Timestamp};
+use crate::service::{AntiCsrfProof, DeviceProof, Minting, RefreshOutcome, Refreshed, Sessions};
 use crate::store::{PrivateKeyReader, SessionRefresher};
 use crate::token::UnverifiedRefreshToken;
 
@@ -78,11 +78,26 @@ async fn exchange<S: SessionRefresher + PrivateKeyReader>(
     if sessions.config().transfer.method != AllowedMethod::Cookie
         && let Some(token) = bearer(headers).and_then(UnverifiedRefreshToken::parse)
     {
-        let refreshed = sessions.refresh(&token, AntiCsrfProof::NotUsed, device, now).await;
+        let proof =
+            DeviceProof { key: key_of(sessions.config(), headers, now), is_hindered: false };
+        let (anti_csrf, minting) = (AntiCsrfProof::NotUsed, Minting::default());
+        let refreshed = sessions.refresh_with(&token, anti_csrf, proof, device, minting, now).await;
         return (TransferMethod::Header, refreshed);
     }
     let refreshed = exchange_cookie(sessions, headers, cookies, device, now).await;
     (TransferMethod::Cookie, refreshed)
+}
+
+/// The key that the request proves. A proof that does not count is as good as none: only the session tells
+/// whether one is needed.
+fn key_of(config: &SessionConfig, headers: &HeaderMap, now: Timestamp) -> Option<DeviceKey> {
+    if !config.device_binding.is_on() {
+        return None;
+    }
+    dpop::proved_by_refresh(config, headers, now).unwrap_or_else(|error| {
+        tracing::info!("{error}");
+        None
+    })
 }
 
 async fn exchange_cookie<S: SessionRefresher + PrivateKeyReader>(

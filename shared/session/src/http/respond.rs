@@ -182,9 +182,23 @@ pub(super) fn refusal(
     tokens.apply(headers);
     if response.status() == StatusCode::UNAUTHORIZED {
         let challenge = response.headers_mut().entry(header::WWW_AUTHENTICATE);
-        challenge.or_insert(HeaderValue::from_static("Bearer"));
+        challenge.or_insert(scheme_of(error));
     }
     response
+}
+
+/// The scheme to come back with (RFC 9449 §7.1).
+fn scheme_of(error: &SessionError) -> HeaderValue {
+    let SessionError::TryRefresh(cause) = error else {
+        return HeaderValue::from_static("Bearer");
+    };
+    HeaderValue::from_static(match cause {
+        TryRefresh::WrongScheme | TryRefresh::NoProof => {
+            r#"DPoP error="invalid_token", algs="ES256 EdDSA""#
+        }
+        TryRefresh::Proof(_) => r#"DPoP error="invalid_dpop_proof", algs="ES256 EdDSA""#,
+        TryRefresh::Token(_) | TryRefresh::AntiCsrf | TryRefresh::Superseded => "Bearer",
+    })
 }
 
 /// The challenge to authenticate again (RFC 9470 §3). It comes with the status of an invalid claim and

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use http::Request;
 
-use super::extract::{Cookies, bearer};
+use super::extract::{Cookies, Scheme, credentials};
 use super::names::ACCESS_COOKIE;
-use super::{AntiCsrfCheck, TransferMethod, anti_csrf};
-use crate::config::AllowedMethod;
+use super::{AntiCsrfCheck, TransferMethod, anti_csrf, dpop};
+use crate::config::{AllowedMethod, DeviceBinding, SessionConfig};
 use crate::error::{SessionError, TryRefresh};
 use crate::model::Timestamp;
 use crate::service::verify::check_anti_csrf;
@@ -67,10 +67,11 @@ pub(super) async fn presented<'r, S: PublicKeyReader, B: Sync>(
     let headers = request.headers();
     let allowed = config.transfer.method;
     if allowed != AllowedMethod::Cookie
-        && let Some(text) = bearer(headers)
+        && let Some((scheme, text)) = credentials(headers)
         && let Some(token) = UnverifiedAccessToken::parse(text)
     {
         let (token, method) = (sessions.verify(token, now).await?, TransferMethod::Header);
+        check_proof(config, request, &token, (scheme, text), now)?;
         return Ok(Some((Cow::Borrowed(text), Verified { token, method })));
     }
     let texts = match allowed {
@@ -96,7 +97,13 @@ pub(super) async fn presented<'r, S: PublicKeyReader, B: Sync>(
     let mut refusal = SessionError::NoToken;
     for (text, token) in tokens {
         let verified = sessions.verify(token, now).await;
-        match verified.and_then(|token| check_anti_csrf(&token, proof).map(|()| token)) {
+        let checked = verified.and_then(|token| {
+            check_anti_csrf(&token, proof)?;
+            // In a cookie there is no proof, and whoever steals a token can put it there.
+            check_proof(config, request, &token, (Scheme::Bearer, text), now)?;
+            Ok(token)
+        });
+        match checked {
             Ok(token) => {
                 if found.as_ref().is_none_or(|(_, known)| token.is_newer_than(known)) {
                     found = Some((text, token));
@@ -108,4 +115,35 @@ pub(super) async fn presented<'r, S: PublicKeyReader, B: Sync>(
     }
     let (text, token) = found.ok_or(refusal)?;
     Ok(Some((text.clone(), Verified { token, method: TransferMethod::Cookie })))
+}
+
+/// Whether whoever sends the token has proved the key that it is bound to (RFC 9449 §7): such a token as
+/// `Bearer` is refused, and so is one that is bound to no key as `DPoP`.
+fn check_proof<B>(
+    config: &SessionConfig,
+    request: &Request<B>,
+    token: &AccessToken,
+    (scheme, text): (Scheme, &str),
+    now: Timestamp,
+) -> Result<(), SessionError> {
+    let lack = match (token.proof_key(), scheme) {
+        _ if !config.device_binding.is_on() => None,
+        (None, Scheme::Bearer) => None,
+        (Some(_), Scheme::Bearer) | (None, Scheme::Dpop) => Some(TryRefresh::WrongScheme),
+        (Some(jkt), Scheme::Dpop) => match dpop::proved(config, request, Some(text), now) {
+            Ok(Some(key)) if key.jkt() == jkt => None,
+            Ok(_) => Some(TryRefresh::NoProof),
+            Err(error) => Some(TryRefresh::Proof(error)),
+        },
+    };
+    match lack {
+        Some(lack) if config.device_binding == DeviceBinding::Require => {
+            Err(SessionError::TryRefresh(lack))
+        }
+        Some(lack) => {
+            tracing::info!("served without a proof of its key: {lack}");
+            Ok(())
+        }
+        None => Ok(()),
+    }
 }

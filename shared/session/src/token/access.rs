@@ -13,12 +13,14 @@ use jsonwebtoken::crypto::JwtVerifier;
 use jsonwebtoken::signature::Signer as _;
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::jwks::VerifyingKeySet;
 use super::key::{SigningAlgorithm, SigningKey};
 use super::registered::drop_those_of_tokens;
-use crate::model::{KeyId, Session, SessionHandle, Subject, TenantId, Timestamp, UserId};
+use crate::model::{
+    DeviceKey, DeviceKeyKind, KeyId, Session, SessionHandle, Subject, TenantId, Timestamp, UserId,
+};
 
 /// Longest access token that is looked at, in bytes; browsers and gateways carry less.
 pub const MAX_LEN: usize = 8 * 1024;
@@ -79,6 +81,12 @@ impl AccessToken {
         claims
     }
 
+    /// The thumbprint of the key that whoever sends the token must prove (RFC 9449 §6.1), if there is one.
+    #[must_use]
+    pub fn proof_key(&self) -> Option<&str> {
+        self.payload.get("cnf")?.get("jkt")?.as_str()
+    }
+
     /// Whether both are of one session, and this one was issued later.
     pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
         self.claims.session_handle == other.claims.session_handle
@@ -116,6 +124,8 @@ pub struct AccessTokenInput<'a> {
     pub refresh_token_hash: &'a str,
     /// The anti-CSRF token issued with it.
     pub anti_csrf_token: Option<&'a str>,
+    /// The key that whoever sends the token must prove with each request, named in `cnf.jkt` (RFC 9449 §6.1).
+    pub proof_key: Option<DeviceKey>,
 }
 
 #[derive(Serialize)]
@@ -194,6 +204,11 @@ impl<'a> AccessTokenInput<'a> {
             custom: &session.access_token_payload,
             refresh_token_hash,
             anti_csrf_token,
+            // Browsers prove theirs before a refresh only.
+            proof_key: match session.device_key {
+                Some(key @ DeviceKey { kind: DeviceKeyKind::Dpop, .. }) => Some(key),
+                Some(_) | None => None,
+            },
         }
     }
 }
@@ -246,6 +261,9 @@ impl AccessTokenInput<'_> {
             ("iat".to_owned(), now.as_secs().into()),
             ("exp".to_owned(), expires_at.as_secs().into()),
         ]);
+        if let Some(key) = &self.proof_key {
+            payload.insert("cnf".to_owned(), json!({ "jkt": key.jkt() }));
+        }
         payload
     }
 }

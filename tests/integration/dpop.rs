@@ -1,0 +1,180 @@
+//! Sessions that are bound to a key by DPoP proofs (docs/device-binding.md, "Apps").
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use serde_json::{Value, json};
+use session::token::dpop::hash_of;
+use testkit::Harness;
+use testkit::clock::START;
+use testkit::harness::{Tokens, text};
+
+const API: &str = "https://api.example.com";
+const REQUIRE: [(&str, &str); 1] = [("DEVICE_BINDING", "require")];
+const REPORT: [(&str, &str); 1] = [("DEVICE_BINDING", "report")];
+
+/// An app with a key of its own.
+struct App(Ed25519KeyPair);
+
+impl App {
+    fn new(seed: u8) -> Self {
+        Self(Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap())
+    }
+
+    /// A proof for that request at [`START`].
+    fn proof(&self, method: &str, path: &str, access_token: Option<&str>) -> String {
+        let x = URL_SAFE_NO_PAD.encode(self.0.public_key().as_ref());
+        let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": x });
+        let header = json!({ "typ": "dpop+jwt", "alg": "EdDSA", "jwk": jwk });
+        let mut payload = json!({
+            "jti": "1", "htm": method, "htu": format!("{API}{path}"), "iat": START.as_secs(),
+        });
+        if let Some(token) = access_token {
+            payload["ath"] = hash_of(token).into();
+        }
+        let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
+        let message = format!("{}.{}", part(&header), part(&payload));
+        let signature = URL_SAFE_NO_PAD.encode(self.0.sign(message.as_bytes()));
+        format!("{message}.{signature}")
+    }
+
+    async fn sign_in(&self, stack: &Harness) -> Tokens {
+        let response = sign_in(stack, &self.proof("POST", "/example/signin", None)).await;
+        assert_eq!(response.status(), 200, "{:?}", response.body());
+        Tokens::of(&response)
+    }
+}
+
+async fn sign_in(stack: &Harness, proof: &str) -> Response<Bytes> {
+    let request = Request::post("/example/signin")
+        .header("content-type", "application/json")
+        .header("st-auth-mode", "header")
+        .header("dpop", proof)
+        .body(Bytes::from_static(br#"{"userId":"user-1"}"#));
+    stack.stack.handle(request.unwrap()).await
+}
+
+/// The status of a refresh, with that proof.
+async fn refresh(stack: &Harness, tokens: &Tokens, proof: Option<&str>) -> Response<Bytes> {
+    let bearer = tokens.refresh_bearer();
+    let proof = proof.map(|proof| ("dpop", proof));
+    let headers: Vec<_> = [("authorization", bearer.as_str())].into_iter().chain(proof).collect();
+    stack.refresh(&headers).await
+}
+
+/// The status of a call to a protected route.
+async fn call(stack: &Harness, headers: &[(&str, &str)]) -> u16 {
+    stack.send(Method::GET, "/api/me", headers).await.status().as_u16()
+}
+
+fn confirmation(tokens: &Tokens) -> Value {
+    let payload = tokens.access.split('.').nth(1).unwrap();
+    let payload: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
+    payload["cnf"].clone()
+}
+
+#[tokio::test]
+async fn a_proof_at_sign_in_binds_the_session_and_its_access_tokens() {
+    let stack = Harness::new(&REQUIRE).await;
+    let tokens = App::new(1).sign_in(&stack).await;
+    let jkt = confirmation(&tokens)["jkt"].as_str().unwrap().to_owned();
+    assert_eq!(jkt.len(), 43);
+    let proof = App::new(1).proof("POST", "/auth/session/refresh", None);
+    let next = Tokens::of(&refresh(&stack, &tokens, Some(&proof)).await);
+    assert_eq!(confirmation(&next)["jkt"], jkt);
+}
+
+#[tokio::test]
+async fn only_the_key_refreshes_and_who_lacks_it_ends_nothing() {
+    let stack = Harness::new(&REQUIRE).await;
+    let (app, thief) = (App::new(1), App::new(2));
+    let tokens = app.sign_in(&stack).await;
+    let path = "/auth/session/refresh";
+    let mut old = app.proof("POST", path, None);
+    old.pop();
+    for (name, proof) in [
+        ("none", None),
+        ("the thief's", Some(thief.proof("POST", path, None))),
+        ("cut", Some(old)),
+        ("of the sign-in", Some(app.proof("POST", "/example/signin", None))),
+        ("of another method", Some(app.proof("GET", path, None))),
+    ] {
+        let response = refresh(&stack, &tokens, proof.as_deref()).await;
+        assert_eq!(response.status(), 401, "{name}");
+    }
+    let proof = app.proof("POST", path, None);
+    let first = refresh(&stack, &tokens, Some(&proof)).await;
+    assert_eq!(first.status(), 200);
+    // A replayed proof gets the same successor, which is worth nothing without the next proof.
+    let replayed = refresh(&stack, &tokens, Some(&proof)).await;
+    assert_eq!(Tokens::of(&replayed).refresh, Tokens::of(&first).refresh);
+    let stolen = Tokens::of(&replayed);
+    let without_the_key = thief.proof("POST", path, None);
+    assert_eq!(refresh(&stack, &stolen, Some(&without_the_key)).await.status(), 401);
+}
+
+#[tokio::test]
+async fn a_bound_access_token_is_served_with_its_proof_only() {
+    let stack = Harness::new(&REQUIRE).await;
+    let (app, thief) = (App::new(1), App::new(2));
+    let tokens = app.sign_in(&stack).await;
+    let (bearer, dpop) = (tokens.access_bearer(), format!("DPoP {}", tokens.access));
+    let cookie = tokens.access_cookie();
+    let path = "/api/me";
+    let proof = app.proof("GET", path, Some(&tokens.access));
+    assert_eq!(call(&stack, &[("authorization", &dpop), ("dpop", &proof)]).await, 200);
+    assert_eq!(call(&stack, &[("authorization", &bearer)]).await, 401, "as Bearer");
+    assert_eq!(call(&stack, &[("authorization", &bearer), ("dpop", &proof)]).await, 401);
+    assert_eq!(call(&stack, &[("cookie", &cookie)]).await, 401, "in a cookie");
+    assert_eq!(call(&stack, &[("authorization", &dpop)]).await, 401, "no proof");
+    for (name, proof) in [
+        ("by another key", thief.proof("GET", path, Some(&tokens.access))),
+        ("without the token", app.proof("GET", path, None)),
+        ("of another token", app.proof("GET", path, Some("x"))),
+        ("of another path", app.proof("GET", "/api/public", Some(&tokens.access))),
+        ("of another method", app.proof("POST", path, Some(&tokens.access))),
+    ] {
+        let status = call(&stack, &[("authorization", &dpop), ("dpop", &proof)]).await;
+        assert_eq!(status, 401, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn report_serves_what_require_refuses() {
+    let stack = Harness::new(&REPORT).await;
+    let tokens = App::new(1).sign_in(&stack).await;
+    assert_eq!(call(&stack, &[("authorization", &tokens.access_bearer())]).await, 200);
+    assert_eq!(refresh(&stack, &tokens, None).await.status(), 200);
+}
+
+#[tokio::test]
+async fn sessions_without_a_key_are_as_before() {
+    let stack = Harness::new(&REQUIRE).await;
+    let tokens = stack.sign_in("header").await;
+    assert_eq!(confirmation(&tokens), Value::Null);
+    assert_eq!(call(&stack, &[("authorization", &tokens.access_bearer())]).await, 200);
+    let dpop = format!("DPoP {}", tokens.access);
+    assert_eq!(call(&stack, &[("authorization", &dpop)]).await, 401, "bound to no key");
+    assert_eq!(refresh(&stack, &tokens, None).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_sign_in_with_a_proof_that_does_not_count_records_nothing() {
+    let stack = Harness::new(&REQUIRE).await;
+    stack.wire.take_calls();
+    let response = sign_in(&stack, &App::new(1).proof("GET", "/example/signin", None)).await;
+    assert_eq!(response.status(), 400);
+    assert_eq!(text(response.headers(), "st-access-token"), "");
+    let body = String::from_utf8(response.body().to_vec()).unwrap();
+    assert_eq!(body, r#"{"message":"the DPoP proof is for another method"}"#);
+}
+
+#[tokio::test]
+async fn without_the_setting_a_proof_is_not_looked_at() {
+    let stack = Harness::new(&[]).await;
+    let tokens = Tokens::of(&sign_in(&stack, "nonsense").await);
+    assert_eq!(confirmation(&tokens), Value::Null);
+    assert_eq!(refresh(&stack, &tokens, Some("nonsense")).await.status(), 200);
+}
