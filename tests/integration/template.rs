@@ -339,6 +339,37 @@ fn the_settings_that_are_checked_are_those_of_the_functions() {
     }
 }
 
+/// A token lives as long as whoever makes it says.
+#[test]
+fn the_example_that_makes_tokens_has_the_settings_that_were_checked() {
+    let resources = &templates::examples()["Resources"];
+    assert_eq!(resources["Protected"]["DependsOn"], "Settings");
+    let variables = set(&resources["Protected"]["Properties"]);
+    let checked = resources["Settings"]["Properties"]["Settings"].as_mapping().unwrap();
+    assert!(
+        checked.contains_key("ASSURANCE_LEVEL") && checked.contains_key("ACCESS_TOKEN_TTL_SECONDS")
+    );
+    for (name, value) in checked {
+        assert_eq!(variables.get(&text(name)), Some(value));
+    }
+}
+
+/// Several websites are one text, and no origin.
+#[test]
+fn every_api_lets_in_each_website_of_a_list() {
+    for template in [template(), templates::examples()] {
+        let pattern = text(&template["Parameters"]["WebsiteDomain"]["AllowedPattern"]);
+        assert!(pattern.contains("(,("), "{pattern}");
+        let resources = template["Resources"].as_mapping().unwrap();
+        let apis = resources.values().filter(|it| it["Type"] == "AWS::Serverless::HttpApi");
+        for api in apis.filter(|api| api["Properties"].get("CorsConfiguration").is_some()) {
+            let cors = templates::chosen(&api["Properties"]["CorsConfiguration"]);
+            let Value::Tagged(origins) = &cors["AllowOrigins"] else { panic!("{cors:?}") };
+            assert_eq!(origins.tag, "Split");
+        }
+    }
+}
+
 #[test]
 fn whatever_has_settings_waits_until_they_are_checked() {
     for table in ["SessionTable", "KeyTable"] {
@@ -401,6 +432,7 @@ fn what_documents_show_of_templates_is_in_templates_that_are_checked() {
         ("README", README, 1),
         ("docs/sign-in.md", SIGN_IN, 1),
         ("docs/authorizer.md", AUTHORIZER, 10),
+        ("docs/deployment.md", include_str!("../../docs/deployment.md"), 1),
     ] {
         let shown: Vec<_> = document.split("```yaml\n").skip(1).collect();
         assert_eq!(shown.len(), count, "{file}");
