@@ -134,4 +134,7 @@ test("no page of another site signs its visitor in", async () => {
     const answer = await page.context().request.post("/example/cognito/signin/finish", sent);
     assert.deepEqual([answer.status(), "front-token" in answer.headers()], [status, false]);
   }
+  const form = { headers: { "content-type": "text/plain" }, data: "{}" };
+  const begun = await page.context().request.post("/example/cognito/signin/start", form);
+  assert.deepEqual([begun.status(), "set-cookie" in begun.headers()], [415, false]);
 });
