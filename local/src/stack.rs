@@ -154,7 +154,7 @@ impl Stack {
             for endpoint in Endpoint::ALL {
                 let path = format!("{base}{tenant}{}", endpoint.path());
                 let function = match endpoint {
-                    Endpoint::Refresh => &refresh,
+                    Endpoint::Refresh | Endpoint::Device | Endpoint::DeviceRegistration => &refresh,
                     Endpoint::SignOut => &signout,
                     Endpoint::Jwks | Endpoint::Discovery => &jwks,
                 };

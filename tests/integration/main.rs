@@ -11,6 +11,7 @@ mod core_rows;
 mod cors;
 mod create_rows;
 mod create_session;
+mod device_binding;
 mod dpop;
 mod effects;
 mod events;

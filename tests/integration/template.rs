@@ -150,7 +150,7 @@ fn asked_for(capability: &str) -> &'static [&'static str] {
         "SessionCreator" => &["dynamodb:PutItem on SessionTable.Arn"],
         "SessionLister" => &["dynamodb:Query on SessionTable.Arn"],
         "SessionReader" => &["dynamodb:GetItem on SessionTable.Arn"],
-        "SessionRefresher" => &["dynamodb:UpdateItem on SessionTable.Arn"],
+        "SessionBinder" | "SessionRefresher" => &["dynamodb:UpdateItem on SessionTable.Arn"],
         "SessionRevoker" => &["dynamodb:DeleteItem on SessionTable.Arn"],
         "SessionUpdater" => &["dynamodb:UpdateItem on SessionTable.Arn"],
         "UserRevoker" => {

@@ -15,6 +15,6 @@ pub async fn handle<S: PublicKeyReader>(
     match Endpoint::of(sessions.config(), &request) {
         Some(Endpoint::Jwks) => jwks(sessions, clock.now()).await,
         Some(Endpoint::Discovery) => discovery(sessions),
-        Some(Endpoint::Refresh | Endpoint::SignOut) | None => not_found(),
+        Some(_) | None => not_found(),
     }
 }

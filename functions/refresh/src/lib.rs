@@ -1,13 +1,14 @@
-//! `POST {base}/session/refresh`: exchanges a refresh token for a pair.
+//! `POST {base}/session/refresh`: exchanges a refresh token for a pair. Below it, what browsers ask that prove
+//! a device key.
 
 use lambda_http::{Request, Response};
 use session::Sessions;
-use session::http::{Endpoint, allow_website, not_found, preflight};
+use session::http::{Endpoint, allow_website, not_found, preflight, prove_device, register_device};
 use session::model::{Clock, Device};
-use session::store::{PrivateKeyReader, SessionRefresher};
+use session::store::{PrivateKeyReader, SessionBinder, SessionRefresher};
 
 /// Answers one request; what can go wrong is a response too.
-pub async fn handle<S: SessionRefresher + PrivateKeyReader>(
+pub async fn handle<S: SessionRefresher + SessionBinder + PrivateKeyReader>(
     sessions: &Sessions<S>,
     clock: &impl Clock,
     request: Request,
@@ -16,12 +17,19 @@ pub async fn handle<S: SessionRefresher + PrivateKeyReader>(
     if let Some(answer) = preflight(config, &request) {
         return answer;
     }
-    if Endpoint::of(config, &request) != Some(Endpoint::Refresh) {
-        return not_found();
-    }
     let network = front_door::network(&request);
     let device = Device::of(request.headers(), network.as_deref());
-    let (mut response, _) = session::http::refresh(sessions, &request, &device, now).await;
+    let mut response = match Endpoint::of(config, &request) {
+        Some(Endpoint::Refresh) => session::http::refresh(sessions, &request, &device, now).await.0,
+        // Of these two no page reads the answer.
+        Some(Endpoint::Device) => return prove_device(sessions, &request, now).await,
+        Some(Endpoint::DeviceRegistration) => {
+            return register_device(sessions, &request, &device, now).await;
+        }
+        Some(Endpoint::SignOut | Endpoint::Jwks | Endpoint::Discovery) | None => {
+            return not_found();
+        }
+    };
     allow_website(config, request.headers(), response.headers_mut());
     response
 }

@@ -136,6 +136,17 @@ fn describe(event: &SessionEvent) -> (&'static str, Vec<Value>) {
         SessionEvent::ReuseDetected(reuse) => {
             ("Refresh Token Reuse Detected", vec![metrics::evidence(reuse)])
         }
+        SessionEvent::DeviceBound { handle, user_id, tenant_id, key, device } => {
+            let detail = json!({
+                "sessionHandle": handle.to_string(),
+                "userId": user_id,
+                "tenantId": tenant_id,
+                "kind": key.kind.name(),
+                "thumbprint": key.jkt(),
+                "askedBy": device,
+            });
+            ("Device Bound", vec![detail])
+        }
         SessionEvent::DeviceProofMissing { lack, is_served } => {
             ("Device Proof Missing", vec![metrics::unproved(lack, *is_served)])
         }

@@ -80,6 +80,7 @@ fn counted(namespace: &str, event: &SessionEvent, now: Timestamp) -> Value {
         SessionEvent::Refreshed { outcome, .. } => line(&[outcome.name()], 1, &Value::Null),
         SessionEvent::Revoked { handles, .. } => line(&["Revoked"], handles.len(), &Value::Null),
         SessionEvent::ReuseDetected(reuse) => line(&[REUSE_DETECTED], 1, &evidence(reuse)),
+        SessionEvent::DeviceBound { .. } => line(&["DeviceBound"], 1, &Value::Null),
         SessionEvent::DeviceProofMissing { lack, is_served } => {
             line(&[DEVICE_PROOF_MISSING], 1, &unproved(lack, *is_served))
         }

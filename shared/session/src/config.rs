@@ -116,6 +116,7 @@ impl SessionConfig {
         let is_known = !self.api.domain.host().is_empty();
         if self.transfer.method != AllowedMethod::Header && is_known {
             self.cookies.check(&self.api.domain, read);
+            self.device_binding.check(self, read);
             self.websites.check(self, read);
         }
     }

@@ -22,6 +22,9 @@ pub struct Lifetimes {
     /// `ASSURANCE_LEVEL`, `aal1`, `aal2` or `aal3`, sets this and the two lifetimes above as NIST SP
     /// 800-63B-4 §5 demands; a lifetime that is set as well may only be shorter.
     pub absolute: Option<Duration>,
+    /// `DEVICE_PROOF_TTL_SECONDS`, 5–600, default 300: how long a browser's proof of its device key counts
+    /// (docs/device-binding.md).
+    pub device_proof: Duration,
     /// `SESSION_LIMIT_PER_USER`, 1–1000, default none: how many sessions of a user live at once. When a
     /// sign-in exceeds it, those that were refreshed longest ago end.
     pub sessions_per_user: Option<u16>,
@@ -95,6 +98,7 @@ impl Lifetimes {
             refresh_token: refresh_token
                 .unwrap_or_else(|| absolute.map_or(idle_limit, |end| end.min(idle_limit))),
             absolute,
+            device_proof: read.or("DEVICE_PROOF_TTL_SECONDS", MINUTE * 5, seconds((5, 600))),
             sessions_per_user: read.optional("SESSION_LIMIT_PER_USER", |text| {
                 let limit = number(text, (1, 1000))?;
                 u16::try_from(limit).map_err(|error| error.to_string())

@@ -405,3 +405,22 @@ fn a_session_must_outlive_its_idle_time_and_its_first_access_token() {
     assert_eq!(config(&[day]).unwrap().lifetimes.refresh_token, Duration::from_hours(24));
     refused(&[("SESSION_ABSOLUTE_TTL_SECONDS", "3600")], "before it is first refreshed");
 }
+
+#[test]
+fn device_binding_is_refused_where_browsers_would_not_bind() {
+    for on in ["report", "require"] {
+        let binding = ("DEVICE_BINDING", on);
+        refused(
+            &[binding, OTHER_SITE, ("COOKIE_PARTITIONED", "true")],
+            "leave COOKIE_PARTITIONED out",
+        );
+        refused(&[binding, INSECURE_API, INSECURE_WEBSITE], "serve the API by https");
+        assert!(config(&[binding, INSECURE_API, INSECURE_WEBSITE, HEADERS_ONLY]).is_ok());
+        let local =
+            [("API_DOMAIN", "http://localhost:3001"), ("WEBSITE_DOMAIN", "http://localhost")];
+        assert!(config(&[binding, local[0], local[1]]).is_ok());
+    }
+    assert!(config(&[OTHER_SITE, ("COOKIE_PARTITIONED", "true")]).is_ok(), "off is the default");
+    refused(&[("DEVICE_BINDING", "yes")], "use off, report or require");
+    refused(&[("DEVICE_PROOF_TTL_SECONDS", "4")], "use a whole number from 5 to 600");
+}

@@ -20,8 +20,8 @@ pub struct Website {
     is_cross_site: bool,
 }
 
-/// The `SameSite` attribute.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+/// The `SameSite` attribute, from strictest to none.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub enum SameSite {
     /// Never sent across sites.
     Strict,

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::names::{
-    ACCESS_COOKIE, ACCESS_HEADER, ANTI_CSRF_HEADER, FRONT_HEADER, LEGACY_COOKIE, REFRESH_COOKIE,
-    REFRESH_HEADER,
+    ACCESS_COOKIE, ACCESS_HEADER, ANTI_CSRF_HEADER, DEVICE_COOKIE, DEVICE_REGISTRATION_HEADER,
+    FRONT_HEADER, LEGACY_COOKIE, REFRESH_COOKIE, REFRESH_HEADER,
 };
 use super::{Endpoint, TransferMethod};
 use crate::config::{CookiePlace, SameSite, SessionConfig};
@@ -91,12 +91,25 @@ impl<'a> TokenHeaders<'a> {
         }
     }
 
+    /// Asks the browser for a key to bind the session to. Browsers read it even where scripts may not.
+    pub(super) fn ask_for_device_key(&mut self, challenge: &str) {
+        let path = Endpoint::DeviceRegistration.path_in(self.config);
+        let value = format!("(ES256);path=\"{path}\";challenge=\"{challenge}\"");
+        // Checked configuration and base64url are visible ASCII.
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            self.headers.push((DEVICE_REGISTRATION_HEADER, value));
+        }
+    }
+
     /// Clears the tokens of one method.
     pub fn clear(&mut self, method: TransferMethod) {
         match method {
             TransferMethod::Cookie => {
                 self.clear_cookie(ACCESS_COOKIE);
                 self.clear_cookie(REFRESH_COOKIE);
+                if self.config.device_binding.is_on() {
+                    self.clear_cookie(DEVICE_COOKIE);
+                }
             }
             TransferMethod::Header => {
                 self.set(ACCESS_HEADER, "");
@@ -191,14 +204,19 @@ impl<'a> TokenHeaders<'a> {
     ) {
         let cookies = &self.config.cookies;
         let refresh_path = Endpoint::Refresh.path_in(self.config);
-        let path = if name == REFRESH_COOKIE { &refresh_path } else { &cookies.access_token_path };
+        let path = match name {
+            REFRESH_COOKIE | DEVICE_COOKIE => &refresh_path,
+            _ => &cookies.access_token_path,
+        };
         let expires = httpdate::fmt_http_date(
             SystemTime::UNIX_EPOCH + Duration::from_secs(expires_at.as_secs()),
         );
         let domain =
             place.domain.as_ref().map(|domain| format!("; Domain={domain}")).unwrap_or_default();
-        let secure = if self.config.is_secure(self.same_site) { "; Secure" } else { "" };
-        let same_site = self.same_site.as_str();
+        let same_site =
+            if name == DEVICE_COOKIE { device_same_site(self.config) } else { self.same_site };
+        let secure = if self.config.is_secure(same_site) { "; Secure" } else { "" };
+        let same_site = same_site.as_str();
         let partitioned = if place.is_partitioned { "; Partitioned" } else { "" };
         let line = format!(
             "{name}={value}{domain}; Path={path}; Expires={expires}; HttpOnly{secure}; \
@@ -211,6 +229,35 @@ impl<'a> TokenHeaders<'a> {
             self.cookies.push(Cookie { name, place, line });
         }
     }
+}
+
+/// The device cookie is one for all websites, because browsers renew it without saying for which. By
+/// itself it is worth nothing.
+fn device_same_site(config: &SessionConfig) -> SameSite {
+    config.websites.iter().map(|website| website.same_site).max().unwrap_or_default()
+}
+
+/// The device cookie's attributes, as browsers compare them with what sets it: all but its life.
+pub(super) fn device_cookie_attributes(config: &SessionConfig) -> String {
+    let same_site = device_same_site(config);
+    let domain = config.cookies.domain.as_ref().map(|domain| format!("Domain={domain}; "));
+    format!(
+        "{}Path={}; HttpOnly{}; SameSite={}",
+        domain.unwrap_or_default(),
+        Endpoint::Refresh.path_in(config),
+        if config.is_secure(same_site) { "; Secure" } else { "" },
+        same_site.as_str(),
+    )
+}
+
+/// The line that sets the device cookie. Its life is counted by the browser, whose clock may be wrong.
+pub(super) fn device_cookie(config: &SessionConfig, value: &str) -> Option<HeaderValue> {
+    let seconds = config.lifetimes.device_proof.as_secs();
+    let attributes = device_cookie_attributes(config);
+    let line = format!("{DEVICE_COOKIE}={value}; Max-Age={seconds}; {attributes}");
+    let mut line = HeaderValue::from_str(&line).ok()?;
+    line.set_sensitive(true);
+    Some(line)
 }
 
 /// Whether two lines of `Set-Cookie` are kept in one place by a browser: same name, same domain, same

@@ -95,5 +95,8 @@ pub async fn create<'s, S: SignInStore, B: Sync>(
         TransferMethod::Cookie | TransferMethod::Header => {}
     }
     out.attach(method, &tokens, now);
+    if is_cookie && let Some(challenge) = &tokens.device_challenge {
+        out.ask_for_device_key(challenge);
+    }
     Ok(Created { tokens, method, headers: out })
 }

@@ -9,6 +9,10 @@ use crate::config::SessionConfig;
 pub enum Endpoint {
     /// `POST {base}/session/refresh`.
     Refresh,
+    /// `POST {base}/session/refresh/device`.
+    Device,
+    /// `POST {base}/session/refresh/device/register`.
+    DeviceRegistration,
     /// `POST {base}/signout`.
     SignOut,
     /// `GET {base}/jwt/jwks.json`.
@@ -19,7 +23,14 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Refresh, Self::SignOut, Self::Jwks, Self::Discovery];
+    pub const ALL: [Self; 6] = [
+        Self::Refresh,
+        Self::Device,
+        Self::DeviceRegistration,
+        Self::SignOut,
+        Self::Jwks,
+        Self::Discovery,
+    ];
 
     /// The one that a request is for: method, base path, at most one tenant segment, path.
     ///
@@ -50,7 +61,7 @@ impl Endpoint {
     #[must_use]
     pub const fn method(self) -> Method {
         match self {
-            Self::Refresh | Self::SignOut => Method::POST,
+            Self::Refresh | Self::Device | Self::DeviceRegistration | Self::SignOut => Method::POST,
             Self::Jwks | Self::Discovery => Method::GET,
         }
     }
@@ -60,6 +71,8 @@ impl Endpoint {
     pub const fn path(self) -> &'static str {
         match self {
             Self::Refresh => "/session/refresh",
+            Self::Device => "/session/refresh/device",
+            Self::DeviceRegistration => "/session/refresh/device/register",
             Self::SignOut => "/signout",
             Self::Jwks => "/jwt/jwks.json",
             Self::Discovery => "/.well-known/openid-configuration",

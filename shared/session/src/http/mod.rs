@@ -2,7 +2,7 @@
 //!
 //! Works on the types of the `http` crate; what a Lambda event looks like is the functions' affair.
 //! Each endpoint is one function from a request to a response, so that every integration answers the
-//! same: [`refresh()`], [`sign_out()`], [`jwks`], [`discovery`]. For an application's own routes there are
+//! same: [`refresh()`], [`prove_device`], [`sign_out()`], [`jwks`], [`discovery`]. For an application's own routes there are
 //! [`create()`] and [`verify()`], and [`VerifySession`], a tower layer that gives handlers a
 //! [`RequestSession`] to read and change.
 
@@ -10,6 +10,7 @@ mod anti_csrf;
 mod cookies;
 mod cors;
 mod create;
+mod device;
 mod documents;
 mod dpop;
 mod endpoint;
@@ -25,6 +26,7 @@ pub use self::anti_csrf::{AntiCsrfCheck, refuse_foreign_sign_in};
 pub use self::cookies::TokenHeaders;
 pub use self::cors::{allow_website, preflight};
 pub use self::create::{Created, create};
+pub use self::device::{prove_device, register_device};
 pub use self::documents::{discovery, jwks};
 pub use self::endpoint::Endpoint;
 pub use self::layer::{Protected, RouteStore, VerifySession};
@@ -51,6 +53,7 @@ mod names {
     pub(super) const ACCESS_COOKIE: &str = "sAccessToken";
     pub(super) const REFRESH_COOKIE: &str = "sRefreshToken";
     pub(super) const LEGACY_COOKIE: &str = "sIdRefreshToken";
+    pub(super) const DEVICE_COOKIE: &str = "sDevice";
     pub(super) const ACCESS_HEADER: &str = "st-access-token";
     pub(super) const REFRESH_HEADER: &str = "st-refresh-token";
     pub(super) const FRONT_HEADER: &str = "front-token";
@@ -58,4 +61,10 @@ mod names {
     pub(super) const AUTH_MODE_HEADER: &str = "st-auth-mode";
     pub(super) const DPOP_HEADER: &str = "dpop";
     pub(super) const RID_HEADER: &str = "rid";
+    // W3C Device Bound Session Credentials §9.
+    pub(super) const DEVICE_REGISTRATION_HEADER: &str = "secure-session-registration";
+    pub(super) const DEVICE_CHALLENGE_HEADER: &str = "secure-session-challenge";
+    pub(super) const DEVICE_RESPONSE_HEADER: &str = "secure-session-response";
+    pub(super) const DEVICE_ID_HEADER: &str = "sec-secure-session-id";
+    pub(super) const DEVICE_SKIPPED_HEADER: &str = "secure-session-skipped";
 }

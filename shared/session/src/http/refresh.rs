@@ -3,6 +3,7 @@
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::json;
 
+use super::device::shown_by;
 use super::extract::{Cookies, bearer};
 use super::names::{ACCESS_COOKIE, LEGACY_COOKIE, REFRESH_COOKIE};
 use super::respond::{DefaultErrorHandlers, ErrorHandlers, Response, refusal};
@@ -75,16 +76,17 @@ async fn exchange<S: SessionRefresher + PrivateKeyReader>(
     device: &Device,
     now: Timestamp,
 ) -> (TransferMethod, Result<Refreshed, SessionError>) {
+    let (device_cookies, is_hindered) = shown_by(sessions.config(), headers, cookies);
+    let device_proof = DeviceProof { key: None, cookies: &device_cookies, is_hindered };
     if sessions.config().transfer.method != AllowedMethod::Cookie
         && let Some(token) = bearer(headers).and_then(UnverifiedRefreshToken::parse)
     {
-        let proof =
-            DeviceProof { key: key_of(sessions.config(), headers, now), is_hindered: false };
+        let proof = DeviceProof { key: key_of(sessions.config(), headers, now), ..device_proof };
         let (anti_csrf, minting) = (AntiCsrfProof::NotUsed, Minting::default());
         let refreshed = sessions.refresh_with(&token, anti_csrf, proof, device, minting, now).await;
         return (TransferMethod::Header, refreshed);
     }
-    let refreshed = exchange_cookie(sessions, headers, cookies, device, now).await;
+    let refreshed = exchange_cookie(sessions, headers, cookies, device_proof, device, now).await;
     (TransferMethod::Cookie, refreshed)
 }
 
@@ -104,6 +106,7 @@ async fn exchange_cookie<S: SessionRefresher + PrivateKeyReader>(
     sessions: &Sessions<S>,
     headers: &HeaderMap,
     cookies: &Cookies<'_>,
+    device_proof: DeviceProof<'_>,
     device: &Device,
     now: Timestamp,
 ) -> Result<Refreshed, SessionError> {
@@ -125,7 +128,8 @@ async fn exchange_cookie<S: SessionRefresher + PrivateKeyReader>(
     let mut refusal = None;
     let candidates = sessions.newest_of_each_session(presented, now).await?;
     for token in candidates.into_iter().take(MAX_SESSIONS) {
-        match sessions.refresh(&token, proof, device, now).await {
+        let minting = Minting::default();
+        match sessions.refresh_with(&token, proof, device_proof, device, minting, now).await {
             Ok(refreshed) => return Ok(refreshed),
             Err(error) if !error.is_about_the_session() => return Err(error),
             Err(error) if error.ends_session() && refusal.is_some() => {}

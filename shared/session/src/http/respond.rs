@@ -29,6 +29,15 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     response
 }
 
+/// The answer to a browser whose proof could not be judged: it keeps its binding and asks again.
+pub(super) fn device_fault(error: &SessionError) -> Response {
+    log(error);
+    let text = "the device's key could not be checked, try again";
+    let mut response = message(StatusCode::SERVICE_UNAVAILABLE, text);
+    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    response
+}
+
 /// The answer to a method or path that is not served.
 #[must_use]
 pub fn not_found() -> Response {

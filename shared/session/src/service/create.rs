@@ -2,10 +2,11 @@
 
 use rand_core::CryptoRng;
 
+use super::device::challenge;
 use super::{IssuedTokens, Minting, SessionEvent, Sessions, limits};
 use crate::error::SessionError;
 use crate::model::{
-    Authentication, Device, Generation, NewSession, PayloadSize, RefreshState, Session,
+    Authentication, Device, Generation, Keeper, NewSession, PayloadSize, RefreshState, Session,
     SessionHandle, SessionsOf, Timestamp,
 };
 use crate::store::{SignInStore, StoreError};
@@ -136,7 +137,12 @@ impl<S: SignInStore> Sessions<S> {
         let keys = self.ensure_keys(now, rng).await?;
         let issue = |session: &Session| {
             let current = session.refresh.current;
-            self.issue(&keys, session, current, with_anti_csrf, minting, now)
+            let mut issued = self.issue(&keys, session, current, with_anti_csrf, minting, now)?;
+            if self.asks_for_device_key(session) {
+                let challenge = challenge(&keys.master(now)?, &session.handle, now);
+                issued.device_challenge = Some(challenge);
+            }
+            Ok::<_, SessionError>(issued)
         };
         let mut issued = issue(&session)?;
         match (self.store.create_session(&session).await?, key) {
@@ -161,6 +167,13 @@ impl<S: SignInStore> Sessions<S> {
         // After a repetition, too: whoever recorded the session may not have come this far.
         self.keep_to_limit(SessionsOf::user(&session.subject.user_id), now).await?;
         Ok(issued)
+    }
+
+    /// Whether its browser should bind the session, if it can.
+    fn asks_for_device_key(&self, session: &Session) -> bool {
+        self.config.device_binding.is_on()
+            && session.keeper == Keeper::Browser
+            && session.device_key.is_none()
     }
 
     /// Whether `found` is the untouched session of the same sign-in as `wanted`.

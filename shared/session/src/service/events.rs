@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{BoxError, RefreshOutcome, Sessions};
 use crate::error::{DeviceUnproved, Reuse};
-use crate::model::{Device, SessionHandle, TenantId, Timestamp, UserId};
+use crate::model::{Device, DeviceKey, SessionHandle, TenantId, Timestamp, UserId};
 
 /// How long the answer to a client waits for one listener.
 const LISTENER_LIMIT: Duration = Duration::from_secs(1);
@@ -55,6 +55,19 @@ pub enum SessionEvent {
     },
     /// Two parties held tokens of a session, which was ended.
     ReuseDetected(Box<Reuse>),
+    /// A session was bound to a key of its browser; told again if the browser repeats itself.
+    DeviceBound {
+        /// The session.
+        handle: SessionHandle,
+        /// Its user.
+        user_id: UserId,
+        /// Its tenant.
+        tenant_id: TenantId,
+        /// The key.
+        key: DeviceKey,
+        /// Where the request came from.
+        device: Device,
+    },
     /// A refresh of a bound session came without the proof of its device key.
     DeviceProofMissing {
         /// Whose session, what was lacking, and who asked.

@@ -4,6 +4,7 @@
 
 pub(crate) mod claims;
 mod create;
+mod device;
 mod events;
 mod jwt;
 mod keys;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::claims::{BoxError, FetchedClaim};
+pub use self::device::{BrowserAnswer, BrowserCredential, Registration};
 pub use self::events::{Listener, RevocationCause, SessionEvent, Told};
 pub use self::jwt::NewJwt;
 use self::keys::KeyRing;
@@ -73,6 +75,8 @@ pub struct IssuedTokens {
     pub front: String,
     /// The anti-CSRF token, for cookie sessions in mode `VIA_TOKEN`.
     pub anti_csrf: Option<String>,
+    /// What the browser is to sign so that the session is bound to it; at sign-in only.
+    pub device_challenge: Option<String>,
 }
 
 impl<S> Sessions<S> {
@@ -133,7 +137,15 @@ impl<S> Sessions<S> {
             .sign(self.signing_key(keys, minting, now)?, now, ttl)
             .map_err(|error| SessionError::Internal(Box::new(error)))?;
         let front = front_token(&session.subject.user_id, access.expires_at, &access.payload);
-        Ok(IssuedTokens { handle, access, refresh, refresh_expires_at, front, anti_csrf })
+        Ok(IssuedTokens {
+            handle,
+            access,
+            refresh,
+            refresh_expires_at,
+            front,
+            anti_csrf,
+            device_challenge: None,
+        })
     }
 
     /// The key that signs, of the kind that was chosen or else is configured.

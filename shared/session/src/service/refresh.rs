@@ -1,5 +1,7 @@
 //! Refreshing: one conditional write in the usual case, no read in any.
 
+use std::borrow::Cow;
+
 use super::{IssuedTokens, Minting, SessionEvent, Sessions};
 use crate::config::DeviceBinding;
 use crate::error::{DeviceUnproved, Ended, Reuse, SessionError, Unproved, WhyUnproved};
@@ -8,6 +10,7 @@ use crate::model::{
     RefreshState, Revocation, Session, SessionHandle, Timestamp, decide,
 };
 use crate::store::{PrivateKeyReader, Rotation, SessionRefresher, Written};
+use crate::token::dbsc::unverified_master_key_id;
 use crate::token::refresh::RefreshClaims;
 use crate::token::{MasterKeys, UnverifiedRefreshToken};
 
@@ -16,7 +19,7 @@ use crate::token::{MasterKeys, UnverifiedRefreshToken};
 /// nothing needs to be written.
 const MAX_WRITES: usize = 5;
 
-opaque!(AntiCsrfProof<'_>);
+opaque!(AntiCsrfProof<'_>, DeviceProof<'_>);
 
 /// What proves that a refresh by cookie was meant (contract §4.3).
 #[derive(Clone, Copy)]
@@ -28,10 +31,12 @@ pub enum AntiCsrfProof<'a> {
 }
 
 /// What shows that a refresh comes from the session's device (docs/device-binding.md).
-#[derive(Clone, Copy, Debug, Default)]
-pub struct DeviceProof {
+#[derive(Clone, Copy, Default)]
+pub struct DeviceProof<'a> {
     /// A key that the request proves by itself.
     pub key: Option<DeviceKey>,
+    /// Cookies that may say that the browser has just proved its key.
+    pub cookies: &'a [Cow<'a, str>],
     /// Whether the browser says that it could not prove its key just now.
     pub is_hindered: bool,
 }
@@ -114,12 +119,15 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
         &self,
         presented: &UnverifiedRefreshToken,
         anti_csrf: AntiCsrfProof<'_>,
-        proof: DeviceProof,
+        proof: DeviceProof<'_>,
         device: &Device,
         minting: Minting,
         now: Timestamp,
     ) -> Result<Refreshed, SessionError> {
-        let keys = self.minting_keys(&[presented.unverified_master_key_id()], now).await?;
+        let of_cookies = proof.cookies.iter().filter_map(|text| unverified_master_key_id(text));
+        let ids: Vec<_> =
+            [presented.unverified_master_key_id()].into_iter().chain(of_cookies).collect();
+        let keys = self.minting_keys(&ids, now).await?;
         let master = keys.master(now)?;
         let claims =
             presented.verify(&master).ok_or(SessionError::Unproved(Unproved::NotAuthentic))?;
@@ -132,7 +140,11 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
             policy: self.config.refresh,
             expires_at: now.plus(self.config.lifetimes.refresh_token),
             binding: self.config.device_binding,
-            proof,
+            proved: proof.key.or_else(|| {
+                let mut cookies = proof.cookies.iter();
+                cookies.find_map(|text| master.proved_by_cookie(text, &claims.handle, now))
+            }),
+            is_hindered: proof.is_hindered,
         };
         let spent = self.spend(&claims, &asked).await;
         match &spent {
@@ -238,7 +250,10 @@ struct Asked<'a> {
     /// The idle end of a session that gets a new generation now.
     expires_at: Timestamp,
     binding: DeviceBinding,
-    proof: DeviceProof,
+    /// The device key that was proved.
+    proved: Option<DeviceKey>,
+    /// Whether the browser says that it could not.
+    is_hindered: bool,
 }
 
 /// What to do next.
@@ -270,13 +285,13 @@ impl Asked<'_> {
     const fn demand(&self) -> KeyDemand {
         match self.binding {
             DeviceBinding::Off | DeviceBinding::Report => KeyDemand::Nothing,
-            DeviceBinding::Require => KeyDemand::Proved(self.proof.key),
+            DeviceBinding::Require => KeyDemand::Proved(self.proved),
         }
     }
 
     /// Whether a session that was served should have had a proof.
     fn is_to_report(&self, session: &Session) -> bool {
-        self.binding.is_on() && !KeyDemand::Proved(self.proof.key).is_met(session.device_key)
+        self.binding.is_on() && !KeyDemand::Proved(self.proved).is_met(session.device_key)
     }
 
     /// What comes next, given the session that was found there.
@@ -353,10 +368,10 @@ impl Asked<'_> {
             handle: session.handle,
             user_id: session.subject.user_id.clone(),
             tenant_id: session.subject.tenant_id.clone(),
-            why: match self.proof {
-                DeviceProof { key: Some(_), .. } => WhyUnproved::OtherKey,
-                DeviceProof { is_hindered: true, .. } => WhyUnproved::Hindered,
-                DeviceProof { .. } => WhyUnproved::Missing,
+            why: match self.proved {
+                Some(_) => WhyUnproved::OtherKey,
+                None if self.is_hindered => WhyUnproved::Hindered,
+                None => WhyUnproved::Missing,
             },
             asked_by: self.device.clone(),
             last_used_by: session.last_used_by.clone(),
@@ -423,7 +438,8 @@ mod tests {
             policy: RefreshPolicy::new(W / 2),
             expires_at: NOW.plus(W * 100),
             binding: DeviceBinding::Require,
-            proof: DeviceProof::default(),
+            proved: None,
+            is_hindered: false,
         })
     }
 
@@ -547,10 +563,9 @@ mod tests {
     fn a_bound_session_needs_its_key_where_that_is_required_and_nowhere_else() {
         let key = |byte| DeviceKey { kind: DeviceKeyKind::Dbsc, thumbprint: [byte; 32] };
         let bound = || Session { device_key: Some(key(1)), ..session(W + MS) };
-        let step = |binding, key, is_hindered, seen| {
+        let step = |binding, proved, is_hindered, seen| {
             asked(4, |asked| {
-                let proof = DeviceProof { key, is_hindered };
-                let asked = Asked { binding, proof, device: asked.device, ..*asked };
+                let asked = Asked { binding, proved, is_hindered, ..*asked };
                 let is_to_report = asked.is_to_report(&seen);
                 match asked.next(seen) {
                     Step::Write(Write::Rotate) if is_to_report => "report".to_owned(),

@@ -1,6 +1,7 @@
 //! Claims into bytes and back. Given keys, `now` and input; fetches nothing.
 
 pub mod access;
+pub mod dbsc;
 pub mod dpop;
 pub mod front;
 pub mod jwks;
