@@ -122,7 +122,7 @@ pub fn run(size: Size) -> anyhow::Result<Vec<Claim>> {
             },
         ),
     ];
-    let keyless = Scenario { thief: Some(Thief::Keyless), pockets: 1, copies: 0, ..cookie };
+    let keyless = Scenario { thief: Some(Thief::Keyless), copies: 0, ..cookie };
     let all = all.into_iter().chain([
         (
             "bound to a device, by cookie: a thief of every token, at any time, buys nothing and ends \
@@ -131,7 +131,7 @@ pub fn run(size: Size) -> anyhow::Result<Vec<Claim>> {
         ),
         (
             "bound to a device, by header: the same",
-            Scenario { thief: Some(Thief::Keyless), pockets: 1, straddles: 1, tabs: 1, ..header },
+            Scenario { thief: Some(Thief::Keyless), straddles: 1, tabs: 1, ..header },
         ),
     ]);
     Ok(all.map(|(text, scenario)| scenario.claim(text)).collect())
@@ -1196,6 +1196,20 @@ mod tests {
     }
 
     #[test]
+    fn a_thief_without_the_devices_key_buys_and_ends_nothing_and_the_owner_is_never_refused() {
+        let thief = Some(Thief::Keyless);
+        let bound = Scenario { thief, tabs: 1, ..Scenario::cookie(shipped(), 2) };
+        let found = bound.search(&Scenario::<RefreshPolicy>::properties());
+        assert!(found.failure.is_none(), "{:?}", found.failure);
+        let served = Table { wants_proof: false, ..Table::shipped() };
+        let bound = Scenario { thief, tabs: 1, ..Scenario::cookie(served, 2) };
+        let is_wanted = |(name, _): &Property<Table>| *name == NOTHING_WITHOUT_KEY;
+        let properties = Scenario::<Table>::properties();
+        let wanted: Vec<_> = properties.into_iter().filter(is_wanted).collect();
+        assert!(bound.search(&wanted).failure.is_some());
+    }
+
+    #[test]
     fn single_use_refuses_the_second_tab() {
         let single_use = RefreshPolicy::new(Duration::ZERO);
         assert!(refusal(Scenario::cookie(single_use, 1)).is_some());
@@ -1299,7 +1313,7 @@ mod tests {
         let table = Table { displaces: false, ..Table::shipped() };
         let thief = Scenario { tabs: 1, late: None, thief: Some(Thief::Apart), ..header(table) };
         let properties = Scenario::<Table>::properties();
-        let (_, schedule) = thief.search(&properties[5..]).failure.expect("more than two turns");
+        let (_, schedule) = thief.search(&properties[6..]).failure.expect("more than two turns");
         println!("{schedule}");
     }
 
