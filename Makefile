@@ -68,6 +68,7 @@ sam-lint: $(TOOLS) ## Check: the templates
 	sam validate --lint
 	sam validate --lint --template examples/template.yaml
 	sam validate --lint --template examples/front-doors.yaml
+	sam validate --lint --template examples/own-api.yaml
 	sam validate --lint --template tests/live/template.yaml
 	python scripts/template-tests
 # SAM builds one function at a time and in silence; here they share the cores and show progress, and SAM finds them done.

@@ -101,6 +101,22 @@ fn rows_of((path, is_row): Rows) -> BTreeSet<String> {
     ids.filter(|id| is_row(id)).map(str::to_owned).collect()
 }
 
+/// Every document of ours.
+fn documents() -> Vec<PathBuf> {
+    let folders = [".", "docs", "docs/attach", "events", "examples"];
+    let entries = folders.iter().flat_map(|folder| fs::read_dir(root().join(folder)).unwrap());
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|ending| ending == "md")).collect()
+}
+
+/// The names by which links reach the headings of a document, as GitHub makes them.
+fn anchors(document: &str) -> BTreeSet<String> {
+    let headings = document.lines().filter(|line| line.starts_with('#'));
+    let headings = headings.map(|line| line.trim_matches(['#', ' ']).to_lowercase());
+    let kept = |c: &char| c.is_alphanumeric() || [' ', '-', '_'].contains(c);
+    headings.map(|it| it.replace(' ', "-").chars().filter(kept).collect()).collect()
+}
+
 /// The sections that `text` cites after that word, as in `contract §5.3, §5.4 and §6`.
 fn cited_sections<'a>(text: &'a str, word: &str) -> BTreeSet<&'a str> {
     let before = format!("{word} §");
@@ -172,6 +188,22 @@ fn every_section_that_is_cited_exists() {
         assert!(cited.len() > least, "no citation of {path} was found");
         let missing = cited.into_iter().filter(|number| !sections.contains(number));
         missing.map(|number| format!("{path} has no section {number}")).collect::<Vec<_>>()
+    }));
+}
+
+#[test]
+fn every_link_of_a_document_leads_to_a_file_and_a_heading() {
+    report(documents().into_iter().flat_map(|path| {
+        let document = fs::read_to_string(&path).unwrap();
+        let prose = document.split("```").step_by(2).collect::<String>();
+        let links = prose.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let missing = links.filter(|link| !link.starts_with("http")).filter(|link| {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.with_file_name(file) };
+            let is_there = |anchor| anchors(&fs::read_to_string(&target).unwrap()).contains(anchor);
+            !target.exists() || !(anchor.is_empty() || is_there(anchor))
+        });
+        missing.map(|link| format!("{}: {link}", path.display())).collect::<Vec<_>>()
     }));
 }
 

@@ -426,6 +426,7 @@ fn what_documents_show_of_templates_is_in_templates_that_are_checked() {
         include_str!("../../template.yaml"),
         include_str!("../../examples/template.yaml"),
         include_str!("../../examples/front-doors.yaml"),
+        include_str!("../../examples/own-api.yaml"),
     ];
     let templates = templates.map(lines);
     for (file, document, count) in [
@@ -433,6 +434,9 @@ fn what_documents_show_of_templates_is_in_templates_that_are_checked() {
         ("docs/sign-in.md", SIGN_IN, 1),
         ("docs/authorizer.md", AUTHORIZER, 10),
         ("docs/deployment.md", include_str!("../../docs/deployment.md"), 1),
+        ("docs/attach/http-api.md", include_str!("../../docs/attach/http-api.md"), 3),
+        ("docs/attach/rest-api.md", include_str!("../../docs/attach/rest-api.md"), 4),
+        ("docs/attach/own-domain.md", include_str!("../../docs/attach/own-domain.md"), 1),
     ] {
         let shown: Vec<_> = document.split("```yaml\n").skip(1).collect();
         assert_eq!(shown.len(), count, "{file}");
