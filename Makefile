@@ -18,6 +18,8 @@ TOOLS := .venv/installed
 SIGNIN := $(patsubst %,examples/signin-%/node_modules/.package-lock.json,node cognito)
 FUZZ_SECONDS ?= 5
 SIZE ?= ci
+FUNCTION ?= refresh
+EVENT ?= ok
 # Short lifetimes, so that refreshes and theft can be watched on the demo page.
 ARGS ?= --access-token-ttl 30 --refresh-flight 2
 # Installs the Python packages that a file pins, into the virtual environment that the target is in.
@@ -29,7 +31,7 @@ endef
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help run test evidence setup page fmt fmt-check lint doc unit verifiers prove fuzz deny advisories sam-lint build emulator browser sdk clean
+.PHONY: help run test evidence setup page fmt fmt-check lint doc unit verifiers prove fuzz deny advisories sam-lint build emulator browser sdk sam-local clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +81,9 @@ build: $(TOOLS) ## Check: the functions build as they are deployed, on ARCH=arm6
 emulator: ARCH := $(MACHINE)
 emulator: build ## Check: the built functions, under Lambda's runtime emulator
 	@scripts/emulator-tests $(ARCH)
+sam-local: ARCH := $(MACHINE)
+sam-local: build ## Invoke a built function with FUNCTION=refresh EVENT=ok, as `sam local` does; needs Docker
+	@scripts/sam-local $(FUNCTION) $(EVENT)
 browser: $(PAGE) $(SIGNIN) $(BROWSER) $(TOOLS) ## Check: the published web SDK against the stack, in Chromium
 	@scripts/browser-tests
 clean: ## Remove everything that was built or installed here

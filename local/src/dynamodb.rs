@@ -18,6 +18,7 @@ use dynoxide::errors::DynoxideError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use session::store::DynamoDb;
+use tokio::net::TcpListener;
 
 /// Name of the table of sessions.
 pub const SESSIONS_TABLE: &str = "Sessions";
@@ -58,6 +59,25 @@ impl Embedded {
             database.sweep_ttl().context("removing expired items")?;
         }
         Ok(Self { database })
+    }
+
+    /// Writes the items of a file, in the form that `BatchWriteItem` takes as its `RequestItems`.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or the engine does not take what is in it.
+    pub fn load(&self, file: &Path) -> anyhow::Result<()> {
+        let items =
+            std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+        let request = format!(r#"{{"RequestItems":{items}}}"#);
+        let (status, answer) = self.answer("BatchWriteItem", request.as_bytes());
+        anyhow::ensure!(status == 200, "writing the items of {}: {answer}", file.display());
+        Ok(())
+    }
+
+    /// Serves the engine on a listener as `DynamoDB`, until the process ends.
+    pub async fn serve(self, listener: TcpListener) {
+        dynoxide::server::serve_on(listener, self.database).await;
     }
 
     /// The engine itself, for what only it can do.

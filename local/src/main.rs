@@ -16,7 +16,7 @@ use bytes::Bytes;
 use clap::Parser;
 use core_driver::CoreConfig;
 use http::{Request, Response, StatusCode};
-use local::dynamodb::{Embedded, client};
+use local::dynamodb::{Embedded, client, create_tables};
 use local::gateway::{Cors, MAX_BODY_BYTES};
 use local::invoke::InvokeApi;
 use local::stack::{CORE_PATH, Stack, with_sign_in_examples};
@@ -41,6 +41,12 @@ struct Arguments {
     /// Keep sessions and keys in this folder instead of in memory
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Offer the embedded `DynamoDB` on this port too, to `sam local` and the AWS CLI
+    #[arg(long, value_name = "PORT")]
+    dynamodb_port: Option<u16>,
+    /// Put these items into the tables first, such as those of events/tables.json
+    #[arg(long, value_name = "FILE")]
+    items: Option<PathBuf>,
     /// How long an access token is valid; 3600 unless a setting says otherwise
     #[arg(long, value_name = "SECONDS")]
     access_token_ttl: Option<u64>,
@@ -85,10 +91,7 @@ async fn main() -> anyhow::Result<()> {
         )
         .init();
     let arguments = Arguments::parse();
-    let address = SocketAddr::new(arguments.host, arguments.port);
-    let listener = TcpListener::bind(address).await.with_context(|| {
-        format!("{address} cannot be listened on; choose another with --port, or --port 0")
-    })?;
+    let listener = listen(arguments.host, arguments.port, "--port").await?;
     let url = format!("http://{}", listener.local_addr()?);
 
     let config = SessionConfig::from_lookup(|name| arguments.value(name, &url))?;
@@ -97,6 +100,13 @@ async fn main() -> anyhow::Result<()> {
         Some(folder) => Embedded::in_folder(folder)?,
         None => Embedded::in_memory()?,
     };
+    create_tables(&client(engine.clone())).await?;
+    if let Some(file) = &arguments.items {
+        engine.load(file)?;
+    }
+    if let Some(port) = arguments.dynamodb_port {
+        tokio::spawn(engine.clone().serve(listen(arguments.host, port, "--dynamodb-port").await?));
+    }
     let origins = config.websites.iter().map(|website| website.origin.to_string());
     let cors = Cors { allowed_origins: origins.collect() };
     let clock = Arc::new(SystemClock);
@@ -124,6 +134,13 @@ async fn main() -> anyhow::Result<()> {
     let app = Router::new().fallback(answer).with_state(stack);
     axum::serve(listener, app).with_graceful_shutdown(interrupted(terminate)).await?;
     Ok(())
+}
+
+async fn listen(host: IpAddr, port: u16, flag: &str) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::new(host, port);
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{address} cannot be listened on; choose another port with {flag}")
+    })
 }
 
 impl Arguments {
@@ -200,6 +217,9 @@ fn greet(
         config.lifetimes.access_token.as_secs(),
         config.refresh.flight().as_secs()
     );
+    if let Some(port) = arguments.dynamodb_port {
+        println!("  DynamoDB at http://{}:{port}, tables Sessions and Keys", arguments.host);
+    }
     match &arguments.data {
         Some(folder) => println!("  data is kept in {}", folder.display()),
         None => println!("  data is in memory and gone at the end; keep it with --data DIR"),

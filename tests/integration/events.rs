@@ -60,6 +60,18 @@ fn the_files_are_what_the_generator_writes_and_no_others_lie_around() {
     assert_eq!(found, known);
 }
 
+#[tokio::test]
+async fn the_tables_are_what_the_generator_writes() {
+    assert_eq!(load("tables.json"), events::tables().await);
+}
+
+#[test]
+fn every_file_has_an_expected_answer() {
+    let expected = load("answers.json");
+    let expected: BTreeSet<_> = expected.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(expected, events::all().into_iter().map(|(path, _)| path).collect());
+}
+
 #[test]
 fn the_index_names_every_file() {
     let index = std::fs::read_to_string(folder().join("README.md")).unwrap();

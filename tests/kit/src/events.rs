@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, header};
+use local::dynamodb::{Embedded, KEYS_TABLE, SESSIONS_TABLE, client, create_tables, store};
 use rand::rand_core::{TryCryptoRng, TryRng};
 use serde_json::{Value, json};
 use session::model::{
@@ -52,6 +53,26 @@ pub async fn seed_keys(store: &DynamoDb) {
 /// Puts the events' session into a fresh table.
 pub async fn seed_session(store: &DynamoDb) {
     store.create_session(&session()).await.unwrap();
+}
+
+/// The items of both tables that the events refer to, as `BatchWriteItem` takes them.
+pub async fn tables() -> Value {
+    let engine = Embedded::in_memory().unwrap();
+    let client = client(engine.clone());
+    create_tables(&client).await.unwrap();
+    let store = store(client);
+    seed_keys(&store).await;
+    seed_session(&store).await;
+    let puts = |table: &str| {
+        let request = json!({ "TableName": table }).to_string();
+        let (_, answer) = engine.answer("Scan", request.as_bytes());
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let mut items = answer["Items"].as_array().unwrap().clone();
+        items.sort_by_key(ToString::to_string);
+        let puts = items.into_iter().map(|item| json!({ "PutRequest": { "Item": item } }));
+        puts.collect::<Vec<_>>()
+    };
+    json!({ SESSIONS_TABLE: puts(SESSIONS_TABLE), KEYS_TABLE: puts(KEYS_TABLE) })
 }
 
 /// Every event file: path below `events/`, content.
