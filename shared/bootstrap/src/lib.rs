@@ -36,7 +36,7 @@ pub const SEAL_VARIABLE: &str = "KMS_KEY_ID";
 /// Structured logs as the function's `LoggingConfig` asks for, and metrics among them.
 pub fn init_tracing() {
     metrics::enable(variable(metrics::NAMESPACE_VARIABLE));
-    lambda_runtime::tracing::init_default_subscriber();
+    lambda_http::lambda_runtime::tracing::init_default_subscriber();
 }
 
 /// The session service over the tables that the environment names, for functions that do not sign.
