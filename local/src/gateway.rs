@@ -52,9 +52,10 @@ pub struct Cors {
 
 /// What clients may send (contract §7.7).
 const ALLOWED_HEADERS: &str =
-    "rid, fdi-version, anti-csrf, authorization, st-auth-mode, content-type";
+    "rid, fdi-version, anti-csrf, authorization, st-auth-mode, dpop, content-type";
 const ALLOWED_METHODS: &str = "GET, POST, PUT, PATCH, DELETE, OPTIONS";
-const EXPOSED_HEADERS: &str = "front-token, anti-csrf, st-access-token, st-refresh-token";
+const EXPOSED_HEADERS: &str =
+    "front-token, anti-csrf, st-access-token, st-refresh-token, dpop-nonce";
 
 impl Gateway {
     /// A gateway without routes.

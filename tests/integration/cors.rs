@@ -60,7 +60,7 @@ async fn a_preflight_is_answered_as_an_http_api_does_and_reaches_no_table() {
             ("access-control-allow-credentials", "true"),
             (
                 "access-control-allow-headers",
-                "rid, fdi-version, anti-csrf, authorization, st-auth-mode, content-type",
+                "rid, fdi-version, anti-csrf, authorization, st-auth-mode, dpop, content-type",
             ),
             ("access-control-allow-methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS"),
             ("access-control-max-age", "600"),

@@ -16,6 +16,8 @@ use testkit::harness::{Tokens, cookie, text};
 use testkit::wire::Fault;
 use testkit::{Call, Harness};
 
+use crate::route::{layer, plain, send};
+
 const REPORT: (&str, &str) = ("DEVICE_BINDING", "report");
 const REQUIRE: (&str, &str) = ("DEVICE_BINDING", "require");
 const REGISTER: &str = "/auth/session/refresh/device/register";
@@ -378,6 +380,27 @@ async fn a_browser_forgets_the_binding_of_a_session_that_is_not_in_its_cookies()
     }
     browser.identifier = "made-up".to_owned();
     assert_eq!(browser.ask(&stack, None).await.body(), r#"{"continue":false}"#);
+}
+
+#[tokio::test]
+async fn the_layer_binds_and_proves_as_the_function_does() {
+    let stack = Harness::new(&[REQUIRE]).await;
+    let (tokens, challenge) = sign_in(&stack).await;
+    let (layer, key, cookies) = (layer(&stack), key(), tokens.refresh_cookie());
+    let registration = proof(&key, &challenge, true);
+    let headers = [("cookie", &*cookies), ("secure-session-response", &registration)];
+    let bound = send(&layer, (Method::POST, REGISTER), &headers, plain).await.unwrap();
+    assert_eq!(bound.status(), 200);
+    let (challenge, identifier) = challenge_of(&bound);
+    let proof = proof(&key, &challenge, false);
+    let headers = [
+        ("cookie", &*cookies),
+        ("sec-secure-session-id", &identifier),
+        ("secure-session-response", &proof),
+    ];
+    let proved = send(&layer, (Method::POST, DEVICE), &headers, plain).await.unwrap();
+    assert_eq!((proved.status(), proved.body().len()), (StatusCode::OK, 0));
+    assert!(cookie(proved.headers(), "sDevice").is_some());
 }
 
 #[tokio::test]

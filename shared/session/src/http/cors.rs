@@ -8,7 +8,7 @@ use super::Response;
 use crate::SessionConfig;
 
 const ALLOWED_HEADERS: &str =
-    "rid, fdi-version, anti-csrf, authorization, st-auth-mode, content-type";
+    "rid, fdi-version, anti-csrf, authorization, st-auth-mode, dpop, content-type";
 const ALLOWED_METHODS: &str = "GET, POST, PUT, PATCH, DELETE, OPTIONS";
 /// How long browsers remember a preflight, in seconds.
 const MAX_AGE: &str = "600";

@@ -10,6 +10,7 @@ use http::{Method, Request, header};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::device::{prove_device, register_device};
 use super::names::FRONT_HEADER;
 use super::refresh::refresh_by;
 use super::respond::{Response, error_response_by, refusal};
@@ -19,7 +20,8 @@ use crate::error::SessionError;
 use crate::model::{Clock, Device};
 use crate::service::{BoxError, Sessions};
 use crate::store::{
-    PrivateKeyReader, PublicKeyReader, SessionReader, SessionRefresher, SessionUpdater,
+    PrivateKeyReader, PublicKeyReader, SessionBinder, SessionReader, SessionRefresher,
+    SessionUpdater,
 };
 
 /// What the layer can ask of a store. What a function must be allowed to do depends on its routes:
@@ -30,22 +32,33 @@ use crate::store::{
 /// | check the database | also `GetItem` on Sessions |
 /// | check the lineage | also `GetItem` on all keys |
 /// | change claims, or fetch them again | `UpdateItem` on Sessions, `GetItem` on all keys |
-/// | refresh | as those |
+/// | refresh, and bind sessions to browsers | as those |
 /// | change data, read information, revoke | `UpdateItem`, `GetItem`, `DeleteItem` on Sessions |
 pub trait RouteStore:
-    PublicKeyReader + PrivateKeyReader + SessionReader + SessionUpdater + SessionRefresher
+    PublicKeyReader
+    + PrivateKeyReader
+    + SessionReader
+    + SessionUpdater
+    + SessionRefresher
+    + SessionBinder
 {
 }
 
 impl<S> RouteStore for S where
-    S: PublicKeyReader + PrivateKeyReader + SessionReader + SessionUpdater + SessionRefresher
+    S: PublicKeyReader
+        + PrivateKeyReader
+        + SessionReader
+        + SessionUpdater
+        + SessionRefresher
+        + SessionBinder
 {
 }
 
 /// Protects a service: requests reach it with a [`RequestSession`] in their extensions, or not at all.
 ///
 /// - A CORS preflight passes through without a session.
-/// - A `POST` to the refresh path is answered as by [`super::refresh()`], and does not reach the service.
+/// - A `POST` to the refresh path is answered as by [`super::refresh()`], and does not reach the service; nor
+///   do those by which browsers prove a device key ([`super::register_device`], [`super::prove_device`]).
 /// - Refused requests are answered as contract §3.6 says, by [`ErrorHandlers`].
 /// - A handler that returns a [`SessionError`] as its error is answered in the same way; with
 ///   [`SessionError::unauthorised`] it logs the client out. Other errors pass on.
@@ -231,10 +244,7 @@ impl<S: RouteStore + Send + Sync + 'static> Shared<S> {
         // The body waits apart, because it need not be shareable.
         let (parts, body) = request.into_parts();
         let head = Request::from_parts(parts, ());
-        if Endpoint::of(config, &head) == Some(Endpoint::Refresh) {
-            let (device, now) = ((self.device)(&head), self.clock.now());
-            let (response, _) =
-                refresh_by(&*self.handlers, &self.sessions, head.headers(), &device, now).await;
+        if let Some(response) = self.answer(&head).await {
             return Ok(response.map(R::from));
         }
         let session = match self.session(&head).await {
@@ -264,6 +274,19 @@ impl<S: RouteStore + Send + Sync + 'static> Shared<S> {
             session.apply(response.headers_mut());
         }
         Ok(response)
+    }
+
+    /// The answer to a request that is for us.
+    async fn answer(&self, head: &Request<()>) -> Option<Response> {
+        let (sessions, device, now) = (&self.sessions, || (self.device)(head), self.clock.now());
+        Some(match Endpoint::of(sessions.config(), head)? {
+            Endpoint::Refresh => {
+                refresh_by(&*self.handlers, sessions, head.headers(), &device(), now).await.0
+            }
+            Endpoint::Device => prove_device(sessions, head, now).await,
+            Endpoint::DeviceRegistration => register_device(sessions, head, &device(), now).await,
+            Endpoint::SignOut | Endpoint::Jwks | Endpoint::Discovery => return None,
+        })
     }
 
     /// The session of a request, or the refusal.
