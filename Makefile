@@ -31,7 +31,7 @@ endef
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help run test evidence setup page fmt fmt-check lint doc unit verifiers prove fuzz deny advisories sam-lint build emulator browser sdk sam-local clean
+.PHONY: help run test evidence setup page fmt fmt-check lint doc unit verifiers prove fuzz deny advisories sam-lint examples build emulator browser sdk sam-local clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ run: $(PAGE) $(SIGNIN) ## Run the stack on this machine, with the demo page
 test: ## What to run before every commit; SKIP="browser unit" leaves some out
 	@scripts/checks fmt-check sam-lint lint unit browser
 evidence: ## What shows that the promises hold, and that it deploys
-	@ARCH=$(MACHINE) scripts/checks doc verifiers sdk prove fuzz deny build emulator
+	@ARCH=$(MACHINE) scripts/checks doc verifiers sdk prove fuzz deny examples build emulator
 setup: $(PAGE) $(SIGNIN) $(BROWSER) $(VERIFIERS) $(SDK) $(TOOLS) ## Install all that the checks need
 	@scripts/chromium
 page: $(PAGE) ## Bundle the demo page's SDK
@@ -73,6 +73,8 @@ sam-lint: $(TOOLS) ## Check: the templates
 	sam validate --lint --template examples/own-api.yaml
 	sam validate --lint --template tests/live/template.yaml
 	python scripts/template-tests
+examples: $(TOOLS) ## Check: the crates are packed, and every example builds, outside of the repository
+	@scripts/example-tests
 # SAM builds one function at a time and in silence; here they share the cores and show progress, and SAM finds them done.
 build: $(TOOLS) ## Check: the functions build as they are deployed, on ARCH=arm64 or x86_64, and are small
 	cargo lambda build $(LOCKED) --release $(if $(filter arm64,$(ARCH)),--arm64,--x86-64) $(addprefix --package ,$(FUNCTIONS))

@@ -195,3 +195,11 @@ async fn a_stage_that_clients_see_is_part_of_every_path() {
     let cookies = answer["cookies"].as_array().unwrap();
     assert!(cookies[1].as_str().unwrap().contains("; Path=/dev/auth/session/refresh; "));
 }
+
+/// Settings with the scheme of an app are refused with the name of this chapter.
+#[test]
+fn a_page_of_an_app_with_a_scheme_of_its_own_finds_the_way_that_works() {
+    let clients = include_str!("../../docs/clients.md");
+    let (_, apps) = clients.split_once("## Mobile apps").unwrap();
+    assert!(apps.contains("`capacitor://localhost`"));
+}

@@ -506,3 +506,24 @@ fn the_alarm_on_reuse_watches_the_metric_that_is_written() {
     assert_ne!(text(namespace), "");
     assert_eq!(alarm["MetricName"], bootstrap::metrics::REUSE_DETECTED);
 }
+
+/// CHANGELOG's newest heading is the rule: the version, then the date of its release or the word unreleased.
+#[test]
+fn the_newest_heading_of_the_changelog_is_the_version_of_everything() {
+    let changelog = include_str!("../../CHANGELOG.md");
+    let newest = changelog.lines().find_map(|line| line.strip_prefix("## ")).unwrap();
+    let (version, _released) = newest.split_once(", ").unwrap();
+    assert_eq!(version, env!("CARGO_PKG_VERSION"), "Cargo.toml");
+    let application = &template()["Metadata"]["AWS::ServerlessRepo::Application"];
+    assert_eq!(application["SemanticVersion"], version, "template.yaml");
+    for (file, text) in [
+        ("README.md", include_str!("../../README.md")),
+        ("docs/rust.md", include_str!("../../docs/rust.md")),
+        ("examples/README.md", include_str!("../../examples/README.md")),
+    ] {
+        let tags = text.split("tag = \"").skip(1).filter_map(|rest| rest.split('"').next());
+        let tags: Vec<_> = tags.collect();
+        assert!(!tags.is_empty(), "{file} names no tag");
+        assert!(tags.iter().all(|tag| *tag == format!("v{version}")), "{file}: {tags:?}");
+    }
+}
