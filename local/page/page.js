@@ -173,13 +173,18 @@ async function signInElsewhere() {
 }
 
 async function signOutElsewhere() {
-  await fetch("/account/devices", { method: "DELETE" });
+  await fetch("/auth/sessions", { method: "DELETE" });
+  await listDevices();
+}
+
+async function signOutThere(handle) {
+  await fetch(`/auth/sessions/${handle}`, { method: "DELETE" });
   await listDevices();
 }
 
 async function listDevices() {
-  const response = await fetch("/account/devices");
-  if (response.ok) showDevices(await response.json());
+  const response = await fetch("/auth/sessions");
+  if (response.ok) showDevices((await response.json()).sessions);
 }
 
 // A route that refuses says so through the SDK's event; what it was asked is kept, to ask again.
@@ -281,12 +286,18 @@ const clock = (ms) => new Date(ms).toLocaleTimeString("en-GB");
 
 function showDevices(devices) {
   $("devices").replaceChildren(
-    ...devices.map(({ current, agent, lastUsed, created }) => {
+    ...devices.map(({ sessionHandle, current, lastUsedBy: { agent }, lastRefreshedAt, timeCreated }) => {
       const item = element("li", "");
       item.title = agent ?? "";
       item.append(element("strong", agentName(agent)));
-      if (current) item.append(badge("device", "this device"));
-      item.append(element("small", `last refreshed ${clock(lastUsed)}, signed in ${clock(created)}`));
+      if (current) {
+        item.append(badge("device", "this device"));
+      } else {
+        const button = element("button", "Sign out");
+        button.addEventListener("click", () => signOutThere(sessionHandle));
+        item.append(button);
+      }
+      item.append(element("small", `last refreshed ${clock(lastRefreshedAt)}, signed in ${clock(timeCreated)}`));
       return item;
     }),
   );

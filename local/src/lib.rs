@@ -6,6 +6,9 @@
 //! through the AWS SDK. Only the gateway is a model, and only as far as front ends and the authorizer can
 //! tell (docs/authorizer.md §1).
 
+// The futures of the functions nest deeper than the compiler's default of 128 types.
+#![recursion_limit = "256"]
+
 pub mod dynamodb;
 pub mod event;
 mod example;

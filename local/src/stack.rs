@@ -62,6 +62,8 @@ pub struct Functions {
     pub refresh: Function,
     /// `POST {base}/signout`.
     pub signout: Function,
+    /// `GET` and `DELETE {base}/sessions`.
+    pub sessions: Function,
     /// Key set and discovery.
     pub jwks: Function,
     /// The life cycle of keys.
@@ -110,13 +112,7 @@ impl Stack {
         create_tables(&client).await?;
         let store = store_of(client, &config.app_id);
         let sessions = || Arc::new(Sessions::new(config.clone(), store.clone()));
-        let rotate_keys = {
-            let (sessions, clock) = (sessions(), Arc::clone(&clock));
-            Function::new(move |event| {
-                let (sessions, clock) = (Arc::clone(&sessions), Arc::clone(&clock));
-                async move { rotate_keys::handle(&sessions, &clock, event).await }
-            })
-        };
+        let rotate_keys = rotate_keys(sessions(), Arc::clone(&clock));
         // As the schedule does when it is deployed.
         rotate_keys
             .invoke(json!({}))
@@ -137,6 +133,7 @@ impl Stack {
         let refresh = http_function!(sessions(), &clock, refresh::handle);
         let signout = http_function!(sessions(), &clock, signout::handle);
         let jwks = http_function!(sessions(), &clock, jwks::handle);
+        let own_sessions = http_function!(sessions(), &clock, sessions::handle);
         let sessions_of_core = Sessions::new(config.clone(), store.clone());
         let driver = core(sessions_of_core, core_config, Arc::clone(&clock));
         let create_session = create_session(sessions(), Arc::clone(&clock));
@@ -156,6 +153,9 @@ impl Stack {
                 let function = match endpoint {
                     Endpoint::Refresh | Endpoint::Device | Endpoint::DeviceRegistration => &refresh,
                     Endpoint::SignOut => &signout,
+                    Endpoint::Sessions | Endpoint::OtherSessions | Endpoint::OneSession => {
+                        &own_sessions
+                    }
                     Endpoint::Jwks | Endpoint::Discovery => &jwks,
                 };
                 let api = if endpoint.is_public() { &mut documents } else { &mut gateway };
@@ -178,8 +178,6 @@ impl Stack {
             (Method::GET, "/account/reports"),
             (Method::POST, "/account/transfers"),
             (Method::POST, "/account/confirm"),
-            (Method::GET, "/account/devices"),
-            (Method::DELETE, "/account/devices"),
         ] {
             gateway = gateway.route(method, path, Access::Public, &account);
         }
@@ -202,6 +200,7 @@ impl Stack {
                 authorizer,
                 refresh,
                 signout,
+                sessions: own_sessions,
                 jwks,
                 rotate_keys,
                 core: driver,
@@ -247,6 +246,13 @@ fn core(sessions: Sessions<DynamoDb>, config: CoreConfig, clock: Arc<dyn Clock>)
     Function::http(move |request| {
         let (core, clock) = (Arc::clone(&core), Arc::clone(&clock));
         async move { core_driver::handle(&core, &clock, request).await }
+    })
+}
+
+fn rotate_keys(sessions: Arc<Sessions<DynamoDb>>, clock: Arc<dyn Clock>) -> Function {
+    Function::new(move |event| {
+        let (sessions, clock) = (Arc::clone(&sessions), Arc::clone(&clock));
+        async move { rotate_keys::handle(&sessions, &clock, event).await }
     })
 }
 

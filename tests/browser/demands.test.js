@@ -60,6 +60,16 @@ test("a sign-in on a phone appears in the list and leaves this browser's session
   assert.equal(await page.locator("#handle").textContent(), handle);
 });
 
+test("one device is signed out from the list, and the others stay", async () => {
+  const { page } = stage;
+  await signInAs(page, "one");
+  await page.locator("#sign-in-elsewhere").click();
+  await devices(page).filter({ hasText: "Chrome on Android" }).getByRole("button", { name: "Sign out" }).click();
+  await devices(page).filter({ hasText: "Chrome on Android" }).waitFor({ state: "detached" });
+  assert.equal(await devices(page).count(), 1);
+  assert.deepEqual(await callMe(page), [200]);
+});
+
 test("a route that misses a role is refused as the SDK reports it, and serves once the role is granted", async () => {
   const { page } = stage;
   await signInAs(page, "role");

@@ -26,6 +26,7 @@ async fn invoked(path: &str) -> Invoked {
         Some("authorizer") => &functions.authorizer,
         Some("refresh") => &functions.refresh,
         Some("signout") => &functions.signout,
+        Some("sessions") => &functions.sessions,
         Some("jwks") => &functions.jwks,
         Some("core") => &functions.core,
         Some("rotate-keys") => &functions.rotate_keys,

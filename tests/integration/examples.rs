@@ -101,26 +101,6 @@ async fn a_transfer_asks_for_a_recent_sign_in() {
 }
 
 #[tokio::test]
-async fn signing_out_elsewhere_leaves_this_device_alone() {
-    let caller = Caller::signed_in().await;
-    let elsewhere = caller.stack.sign_in("header").await;
-    let (_, devices) = caller.get("/account/devices").await;
-    let current = |devices: &Value| {
-        let devices = devices.as_array().unwrap().iter();
-        devices.map(|device| device["current"].as_bool().unwrap()).collect::<Vec<_>>()
-    };
-    assert_eq!(current(&devices).into_iter().filter(|current| *current).count(), 1);
-    assert_eq!(current(&devices).len(), 2);
-
-    let ended = caller.call(Method::DELETE, "/account/devices", Value::Null).await;
-    assert_eq!(ended, (200, json!({ "ended": 1 })));
-    assert_eq!(current(&caller.get("/account/devices").await.1), [true]);
-    let refresh = [("authorization", elsewhere.refresh_bearer())];
-    let refresh = refresh.each_ref().map(|(name, value)| (*name, value.as_str()));
-    assert_eq!(caller.stack.refresh(&refresh).await.status(), 401);
-}
-
-#[tokio::test]
 async fn without_a_session_the_account_is_refused_as_front_ends_expect_it() {
     let stack = Harness::new(&[]).await;
     let refused = stack.send(Method::GET, "/account", &[]).await;

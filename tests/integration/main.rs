@@ -26,6 +26,7 @@ mod limits;
 mod manage;
 mod merges;
 mod mint;
+mod own_sessions;
 mod permissions;
 mod properties;
 mod refresh_rows;

@@ -10,7 +10,8 @@ use local::function::{Function, Invoked};
 use serde_json::{Value as Json, json};
 use serde_yaml_ng::Value;
 use session::Sessions;
-use session::store::DynamoDb;
+use session::model::{Session, SessionHandle, UserId};
+use session::store::{DynamoDb, SessionCreator as _};
 use testkit::front_door::shape;
 use testkit::harness::config;
 use testkit::kms::KEY_ID;
@@ -235,6 +236,17 @@ async fn exercise(function: &str, grants: Vec<Grant>) -> Vec<Asked> {
         "SignoutFunction" => {
             let stage = stage.seeded().await;
             let _ = invoke!(stage, signout::handle, "signout/ok.json");
+            stage
+        }
+        "SessionsFunction" => {
+            let stage = stage.seeded().await;
+            let elsewhere =
+                SessionHandle::random(&UserId::new("user-1"), &mut bootstrap::system_rng());
+            let elsewhere = Session { handle: elsewhere, ..events::session() };
+            store(client(stage.wire.clone())).create_session(&elsewhere).await.unwrap();
+            let _ = invoke!(stage, sessions::handle, "sessions/ok-list.json");
+            let _ = invoke!(stage, sessions::handle, "sessions/ok-end-others.json");
+            let _ = invoke!(stage, sessions::handle, "sessions/ok-end-one.json");
             stage
         }
         "JwksFunction" => {

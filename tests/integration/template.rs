@@ -215,7 +215,7 @@ fn every_grant_on_keys_says_which() {
             }
         }
     }
-    assert_eq!((on_table, on_key), (12, 5));
+    assert_eq!((on_table, on_key), (13, 5));
 }
 
 /// An API with CORS settings drops the CORS headers of its functions, so one without must serve them too.

@@ -1,5 +1,5 @@
 //! Protected routes of an application: read and change the session, ask for a role, ask for a recent
-//! sign-in, look after one's devices.
+//! sign-in.
 //!
 //! [`VerifySession`] stands in front of the handler. It finds the session of each request, answers those
 //! without one as front ends expect it, and writes what the handler changed to the answer: a claim that
@@ -14,7 +14,7 @@ use lambda_http::{Request, Response, service_fn};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use session::http::{RequestSession, VerifySession, json, not_found};
-use session::model::{ArrayClaim, ClaimValidator, Clock, SessionsOf};
+use session::model::{ArrayClaim, ClaimValidator, Clock};
 use session::service::BoxError;
 use session::store::DynamoDb;
 use session::{SessionError, Sessions};
@@ -32,69 +32,31 @@ pub fn service(
 + Send
 + Sync
 + 'static {
-    let session = VerifySession::new(Arc::clone(&sessions), Arc::clone(&clock));
-    let account = Account { sessions, clock, fresh };
-    session.layer(service_fn(move |request| {
-        let account = account.clone();
-        async move { account.handle(&request).await }
-    }))
-}
-
-#[derive(Clone)]
-struct Account {
-    sessions: Arc<Sessions<DynamoDb>>,
-    clock: Arc<dyn Clock>,
-    fresh: Duration,
+    let session = VerifySession::new(sessions, clock);
+    session.layer(service_fn(move |request| async move { handle(&request, fresh).await }))
 }
 
 /// A [`SessionError`] is answered by the layer: 401, 403 with the claims that are missing, or 503.
 type Answer = Result<Response<String>, SessionError>;
 
-impl Account {
-    async fn handle(&self, request: &Request) -> Answer {
-        let session: RequestSession = RequestSession::of(request)?;
-        match (request.method().as_str(), request.uri().path()) {
-            ("GET", "/account") => show(&session).await,
-            ("PUT", "/account/settings") => keep_settings(&session, request).await,
-            ("POST", "/account/admin") => become_admin(&session).await,
-            ("GET", "/account/reports") => reports(&session).await,
-            ("POST", "/account/transfers") => self.transfer(&session).await,
-            ("POST", "/account/confirm") => confirm(&session, request).await,
-            ("GET", "/account/devices") => self.devices(&session).await,
-            ("DELETE", "/account/devices") => self.sign_out_elsewhere(&session).await,
-            _ => Ok(not_found()),
-        }
+async fn handle(request: &Request, fresh: Duration) -> Answer {
+    let session: RequestSession = RequestSession::of(request)?;
+    match (request.method().as_str(), request.uri().path()) {
+        ("GET", "/account") => show(&session).await,
+        ("PUT", "/account/settings") => keep_settings(&session, request).await,
+        ("POST", "/account/admin") => become_admin(&session).await,
+        ("GET", "/account/reports") => reports(&session).await,
+        ("POST", "/account/transfers") => transfer(&session, fresh).await,
+        ("POST", "/account/confirm") => confirm(&session, request).await,
+        _ => Ok(not_found()),
     }
+}
 
-    /// Asks for a recent sign-in. Without one the answer is 403 with the claim `auth_time`, upon which
-    /// the front end lets the user confirm and tries again.
-    async fn transfer(&self, session: &RequestSession) -> Answer {
-        session.assert_claims(&[ClaimValidator::authenticated().max_age(self.fresh)]).await?;
-        Ok(ok(&json!({ "status": "transferred" })))
-    }
-
-    /// Where the user is signed in.
-    async fn devices(&self, session: &RequestSession) -> Answer {
-        let here = session.handle()?;
-        let sessions = self.sessions.sessions_of(session.user_id(), self.clock.now()).await?;
-        let devices = sessions.iter().map(|session| {
-            json!({
-                "current": session.handle == here,
-                "agent": session.last_used_by.agent,
-                "lastUsed": session.last_refreshed_at,
-                "created": session.created_at,
-            })
-        });
-        Ok(ok(&devices.collect()))
-    }
-
-    /// Ends every session of the user but this one. Access tokens that are out work until they expire.
-    async fn sign_out_elsewhere(&self, session: &RequestSession) -> Answer {
-        let here = session.handle()?;
-        let others = SessionsOf::user(session.user_id()).except(&here);
-        let ended = self.sessions.revoke_all(others).await?;
-        Ok(ok(&json!({ "ended": ended.len() })))
-    }
+/// Asks for a recent sign-in. Without one the answer is 403 with the claim `auth_time`, upon which the front
+/// end lets the user confirm and tries again.
+async fn transfer(session: &RequestSession, fresh: Duration) -> Answer {
+    session.assert_claims(&[ClaimValidator::authenticated().max_age(fresh)]).await?;
+    Ok(ok(&json!({ "status": "transferred" })))
 }
 
 /// The token says who it is; what the application keeps with the session is in the table.

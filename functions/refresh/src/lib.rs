@@ -26,9 +26,7 @@ pub async fn handle<S: SessionRefresher + SessionBinder + PrivateKeyReader>(
         Some(Endpoint::DeviceRegistration) => {
             return register_device(sessions, &request, &device, now).await;
         }
-        Some(Endpoint::SignOut | Endpoint::Jwks | Endpoint::Discovery) | None => {
-            return not_found();
-        }
+        Some(_) | None => return not_found(),
     };
     allow_website(config, request.headers(), response.headers_mut());
     response

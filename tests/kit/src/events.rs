@@ -100,6 +100,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
     let post = |path, headers: &[(&str, &str)], cookies: &[&str]| {
         http_event("POST", path, headers, cookies)
     };
+    let ended = |path: &str| http_event("DELETE", path, &[], &[&access_cookie]);
     let sign_in_from = |origin: &str| {
         let json = ("content-type", "application/json");
         request("POST", "/signin", &[json, ("st-auth-mode", "cookie"), ("origin", origin)], &[])
@@ -152,6 +153,10 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("refresh/rejected-missing-token.json", post(refresh_path, &[], &[])),
         ("signout/ok.json", post("/auth/signout", &[], &[&access_cookie])),
         ("signout/rejected-missing-token.json", post("/auth/signout", &[], &[])),
+        ("sessions/ok-list.json", http_event("GET", "/auth/sessions", &[], &[&access_cookie])),
+        ("sessions/ok-end-others.json", ended("/auth/sessions")),
+        ("sessions/ok-end-one.json", ended(&format!("/auth/sessions/{}", session().handle))),
+        ("sessions/rejected-missing-token.json", http_event("GET", "/auth/sessions", &[], &[])),
         ("jwks/ok.json", http_event("GET", "/auth/jwt/jwks.json", &[], &[])),
         (
             "jwks/ok-discovery.json",

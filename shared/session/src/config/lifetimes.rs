@@ -28,6 +28,9 @@ pub struct Lifetimes {
     /// `SESSION_LIMIT_PER_USER`, 1–1000, default none: how many sessions of a user live at once. When a
     /// sign-in exceeds it, those that were refreshed longest ago end.
     pub sessions_per_user: Option<u16>,
+    /// `SESSIONS_MAX_AUTH_AGE_SECONDS`, 1–86,400, default none: how long after a sign-in the user may end
+    /// other sessions of theirs over HTTP; later they have to sign in again first (ASVS 7.5.2).
+    pub max_auth_age: Option<Duration>,
 }
 
 /// What an authenticator assurance level allows (NIST SP 800-63B-4 §5), and an access token that fits
@@ -103,6 +106,7 @@ impl Lifetimes {
                 let limit = number(text, (1, 1000))?;
                 u16::try_from(limit).map_err(|error| error.to_string())
             }),
+            max_auth_age: read.optional("SESSIONS_MAX_AUTH_AGE_SECONDS", seconds((1, 86_400))),
         }
     }
 

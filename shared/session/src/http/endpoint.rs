@@ -3,6 +3,10 @@
 use http::{Method, Request};
 
 use crate::config::SessionConfig;
+use crate::model::SessionHandle;
+
+/// The last segment of a path that names a session.
+const HANDLE: &str = "/{sessionHandle}";
 
 /// An endpoint, below the base path that is configured.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,6 +19,12 @@ pub enum Endpoint {
     DeviceRegistration,
     /// `POST {base}/signout`.
     SignOut,
+    /// `GET {base}/sessions`: where the user is signed in.
+    Sessions,
+    /// `DELETE {base}/sessions`: sign out everywhere else.
+    OtherSessions,
+    /// `DELETE {base}/sessions/{sessionHandle}`: sign out there.
+    OneSession,
     /// `GET {base}/jwt/jwks.json`.
     Jwks,
     /// `GET {base}/.well-known/openid-configuration`.
@@ -23,11 +33,14 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Refresh,
         Self::Device,
         Self::DeviceRegistration,
         Self::SignOut,
+        Self::Sessions,
+        Self::OtherSessions,
+        Self::OneSession,
         Self::Jwks,
         Self::Discovery,
     ];
@@ -43,12 +56,21 @@ impl Endpoint {
         let path = path.strip_suffix('/').unwrap_or(path);
         let is_base = |base: &str| base.starts_with('/') && config.api.base_path.ends_with(base);
         Self::ALL.into_iter().find(|endpoint| {
-            let is_path = match path.strip_suffix(endpoint.path()) {
+            let is_path = match endpoint.before(path) {
                 Some(base) => is_base(base) || without_tenant(base).is_some_and(is_base),
                 None => endpoint.is_public() && ends_with_segments(endpoint.path(), path),
             };
             is_path && request.method().as_str().eq_ignore_ascii_case(endpoint.method().as_str())
         })
+    }
+
+    /// What is in front of this endpoint's own part of a path.
+    fn before(self, path: &str) -> Option<&str> {
+        let Some(parent) = self.path().strip_suffix(HANDLE) else {
+            return path.strip_suffix(self.path());
+        };
+        let (front, handle) = path.rsplit_once('/')?;
+        front.strip_suffix(parent).filter(|_| !handle.is_empty())
     }
 
     /// Whether anybody may read it, from pages of any origin.
@@ -57,12 +79,24 @@ impl Endpoint {
         matches!(self, Self::Jwks | Self::Discovery)
     }
 
+    /// Whether it is about the caller's own sessions.
+    pub(super) const fn is_of_owners(self) -> bool {
+        matches!(self, Self::Sessions | Self::OtherSessions | Self::OneSession)
+    }
+
+    /// The session that the path of [`Self::OneSession`] names, if it has the form of a handle.
+    pub(super) fn handle_in<B>(request: &Request<B>) -> Option<SessionHandle> {
+        let path = request.uri().path();
+        path.strip_suffix('/').unwrap_or(path).rsplit('/').next()?.parse().ok()
+    }
+
     /// The method that it is asked by.
     #[must_use]
     pub const fn method(self) -> Method {
         match self {
             Self::Refresh | Self::Device | Self::DeviceRegistration | Self::SignOut => Method::POST,
-            Self::Jwks | Self::Discovery => Method::GET,
+            Self::Sessions | Self::Jwks | Self::Discovery => Method::GET,
+            Self::OtherSessions | Self::OneSession => Method::DELETE,
         }
     }
 
@@ -74,6 +108,8 @@ impl Endpoint {
             Self::Device => "/session/refresh/device",
             Self::DeviceRegistration => "/session/refresh/device/register",
             Self::SignOut => "/signout",
+            Self::Sessions | Self::OtherSessions => "/sessions",
+            Self::OneSession => "/sessions/{sessionHandle}",
             Self::Jwks => "/jwt/jwks.json",
             Self::Discovery => "/.well-known/openid-configuration",
         }
@@ -143,6 +179,22 @@ mod tests {
         assert!(refresh_at("/v1", "/v1/auth/session/refresh"));
         assert!(refresh_at("/v1", "/auth/session/refresh"));
         assert!(refresh_at("/v1/dev", "/dev/auth/t1/session/refresh/"));
+    }
+
+    #[test]
+    fn the_last_segment_names_a_session() {
+        for (method, path, expected) in [
+            (Method::GET, "/auth/sessions", Some(Endpoint::Sessions)),
+            (Method::DELETE, "/auth/t1/sessions/", Some(Endpoint::OtherSessions)),
+            (Method::DELETE, "/auth/sessions/abc", Some(Endpoint::OneSession)),
+            (Method::DELETE, "/auth/t1/sessions/abc", Some(Endpoint::OneSession)),
+            (Method::GET, "/auth/sessions/abc", None),
+            (Method::DELETE, "/auth/sessions/a/b", None),
+            (Method::DELETE, "/sessions/abc", None),
+        ] {
+            let request = Request::builder().method(method).uri(path).body(()).unwrap();
+            assert_eq!(Endpoint::of(&config(""), &request), expected, "{path}");
+        }
     }
 
     #[test]

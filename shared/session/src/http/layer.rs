@@ -285,7 +285,12 @@ impl<S: RouteStore + Send + Sync + 'static> Shared<S> {
             }
             Endpoint::Device => prove_device(sessions, head, now).await,
             Endpoint::DeviceRegistration => register_device(sessions, head, &device(), now).await,
-            Endpoint::SignOut | Endpoint::Jwks | Endpoint::Discovery => return None,
+            Endpoint::SignOut
+            | Endpoint::Sessions
+            | Endpoint::OtherSessions
+            | Endpoint::OneSession
+            | Endpoint::Jwks
+            | Endpoint::Discovery => return None,
         })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Works on the types of the `http` crate; what a Lambda event looks like is the functions' affair.
 //! Each endpoint is one function from a request to a response, so that every integration answers the
-//! same: [`refresh()`], [`prove_device`], [`sign_out()`], [`jwks`], [`discovery`]. For an application's own routes there are
+//! same: [`refresh()`], [`prove_device`], [`sign_out()`], [`own_sessions()`], [`jwks`], [`discovery`]. For an application's own routes there are
 //! [`create()`] and [`verify()`], and [`VerifySession`], a tower layer that gives handlers a
 //! [`RequestSession`] to read and change.
 
@@ -16,6 +16,7 @@ mod dpop;
 mod endpoint;
 mod extract;
 mod layer;
+mod own_sessions;
 mod refresh;
 mod respond;
 mod session;
@@ -30,6 +31,7 @@ pub use self::device::{prove_device, register_device};
 pub use self::documents::{discovery, jwks};
 pub use self::endpoint::Endpoint;
 pub use self::layer::{Protected, RouteStore, VerifySession};
+pub use self::own_sessions::own_sessions;
 pub use self::refresh::refresh;
 pub use self::respond::{
     DefaultErrorHandlers, ErrorHandlers, Response, error_response, error_response_by, json,
