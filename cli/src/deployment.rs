@@ -1,5 +1,6 @@
 //! Which deployment is meant: its tables, its settings, and the clients to reach it.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use anyhow::Context as _;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Builder, Credentials};
 use bootstrap::{EVENT_BUS_VARIABLE, EventBus, Kms, Lookup, SEAL_VARIABLE};
@@ -149,7 +151,10 @@ async fn sdk_config(target: &Target) -> SdkConfig {
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .timeout_config(timeouts)
-        .retry_config(RetryConfig::standard().with_max_attempts(8));
+        .retry_config(match target.endpoint {
+            Some(_) => RetryConfig::disabled(), // What is not there at once is not started.
+            None => RetryConfig::standard().with_max_attempts(8),
+        });
     if let Some(profile) = &target.profile {
         loader = loader.profile_name(profile);
     }
@@ -164,12 +169,29 @@ async fn sdk_config(target: &Target) -> SdkConfig {
     loader.load().await
 }
 
-/// What to do about an error, if that is known.
-pub(crate) fn advice(error: &anyhow::Error) -> Option<&'static str> {
-    error.chain().find_map(|cause| advice_of(cause.downcast_ref::<StoreError>()?))
+/// What is wrong, and what to do about it if that is known.
+pub(crate) fn explained(error: &anyhow::Error) -> (String, Option<&'static str>) {
+    if lacks_credentials(error.as_ref()) {
+        // The SDK lists every place that it has looked at.
+        return ("AWS cannot be asked without credentials".to_owned(), Some(SIGN_IN));
+    }
+    let advice = error.chain().find_map(|cause| advice_of(cause.downcast_ref::<StoreError>()?));
+    (format!("{error:#}"), advice)
+}
+
+const SIGN_IN: &str = "there are none: sign in to AWS, or choose a profile with --profile";
+
+fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
+    anyhow::Chain::new(error).any(|cause| {
+        let cause = cause.downcast_ref::<CredentialsError>();
+        matches!(cause, Some(CredentialsError::CredentialsNotLoaded(_)))
+    })
 }
 
 pub(crate) fn advice_of(error: &StoreError) -> Option<&'static str> {
+    if lacks_credentials(error) {
+        return Some(SIGN_IN);
+    }
     let code = match error {
         StoreError::Unavailable { code, .. } | StoreError::Refused { code, .. } => code,
         StoreError::Inconsistent { .. } => return None,

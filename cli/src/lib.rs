@@ -104,9 +104,10 @@ pub async fn run(
     match obey(arguments, machine, terminal).await {
         Ok(ending) => ending,
         Err(error) => {
+            let (what, advice) = deployment::explained(&error);
             // There is nobody left to tell if this fails, too.
-            let _ = terminal.note(&format!("error: {error:#}"));
-            if let Some(advice) = deployment::advice(&error) {
+            let _ = terminal.note(&format!("error: {what}"));
+            if let Some(advice) = advice {
                 let _ = terminal.note(&format!("       {advice}"));
             }
             if error.is::<Unconfirmed>() { Ending::Unconfirmed } else { Ending::Failed }
