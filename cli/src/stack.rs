@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use aws_config::SdkConfig;
-use serde_json::{Value, json};
+use serde_json::Value;
 use session::store::StoreError;
 
 /// A function that has settings of ours.
@@ -71,26 +71,24 @@ impl Stack {
         found.with_context(|| format!("{kind} {id} cannot be understood"))
     }
 
-    /// How the authorizers of an HTTP API are set up.
-    pub(crate) async fn authorizers(&self, api_id: &str) -> anyhow::Result<Vec<Value>> {
-        const KIND: &str = "AWS::ApiGatewayV2::Authorizer";
+    /// Identifiers of all resources of that kind in the account and Region, or of those that belong to
+    /// what `owner` names.
+    pub(crate) async fn list(
+        &self,
+        kind: &str,
+        owner: Option<Value>,
+    ) -> anyhow::Result<Vec<String>> {
         let (mut found, mut token) = (Vec::new(), None);
+        let owner = owner.map(|owner| owner.to_string());
         loop {
-            let page = self
-                .client
-                .list_resources()
-                .type_name(KIND)
-                .resource_model(json!({ "ApiId": api_id }).to_string())
-                .set_next_token(token)
-                .send()
-                .await
+            let request = self.client.list_resources().type_name(kind);
+            let request = request.set_resource_model(owner.clone()).set_next_token(token);
+            let page = request.send().await;
+            let page = page
                 .map_err(|error| StoreError::from_sdk("ListResources", error))
-                .with_context(|| format!("the authorizers of {api_id} cannot be read"))?;
-            for description in page.resource_descriptions() {
-                // Lists need not show all properties.
-                let id = description.identifier().context("an authorizer has no identifier")?;
-                found.push(self.properties(KIND, id).await?);
-            }
+                .with_context(|| format!("resources of the kind {kind} cannot be listed"))?;
+            let descriptions = page.resource_descriptions.unwrap_or_default();
+            found.extend(descriptions.into_iter().filter_map(|found| found.identifier));
             token = page.next_token;
             if token.is_none() {
                 return Ok(found);

@@ -105,6 +105,15 @@ fn settings_that_cannot_work_fail_the_deployment_with_the_functions_own_sentence
             &[("SIGNING_KEY_ROTATION_SECONDS", "1"), ("MASTER_KEY_ROTATION_SECONDS", "1")],
             "MASTER_KEY_ROTATION_SECONDS is \"1\": use a whole number from 86400",
         ),
+        (
+            &[("ALLOWED_TENANTS", "one,,two")],
+            "ALLOWED_TENANTS is \"one,,two\": write ids of tenants",
+        ),
+        (&[("SESSION_REQUIRED", "maybe")], "SESSION_REQUIRED is \"maybe\""),
+        (
+            &[("CORE_API_KEYS", "a-key-of-twenty-letters"), ("CORE_API_KEYS_SECRET", "arn:…")],
+            "CORE_API_KEYS and CORE_API_KEYS_SECRET are both set",
+        ),
     ] {
         for kind in ["Create", "Update"] {
             let answer = answered(request(kind, settings));
@@ -113,6 +122,21 @@ fn settings_that_cannot_work_fail_the_deployment_with_the_functions_own_sentence
             assert!(reason.starts_with("the configuration cannot work:"), "{reason}");
             assert!(reason.contains(sentence), "{settings:?}: {reason}");
         }
+    }
+}
+
+/// Whoever reads settings of its own at start is asked about them.
+#[test]
+fn the_settings_of_every_function_are_read_as_it_reads_them() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../functions");
+    let source = |path: &str| std::fs::read_to_string(format!("{root}/{path}")).unwrap();
+    let checker = source("check-settings/src/lib.rs");
+    for folder in std::fs::read_dir(root).unwrap() {
+        let name = folder.unwrap().file_name().into_string().unwrap();
+        let main = source(&format!("{name}/src/main.rs"));
+        let read = main.split("::from_lookup").next().filter(|before| *before != main);
+        let Some(config) = read.and_then(|before| before.rsplit('(').next()) else { continue };
+        assert!(checker.contains(&format!("{config}::from_lookup(&lookup)")), "{name}: {config}");
     }
 }
 

@@ -18,6 +18,9 @@ use testkit::{Fault, ManualClock, Wire, events, keys};
 
 use crate::mint::Jwt;
 
+/// What resources of other stacks are called here.
+const OTHERS: &str = "of another stack: ";
+
 const HOUR: Duration = Duration::from_hours(1);
 
 /// What AWS answers: tables from the engine, a stack from what it was told.
@@ -80,10 +83,14 @@ impl Aws {
                 json!({ "TypeName": kind, "ResourceDescription": described(found.unwrap()) })
             }
             "ListResources" => {
-                let api = serde_json::from_str::<Value>(asked["ResourceModel"].as_str().unwrap());
-                let api = api.unwrap()["ApiId"].clone();
-                let found = of_kind.filter(|(_, _, _, properties)| properties["ApiId"] == api);
-                json!({ "ResourceDescriptions": found.map(described).collect::<Vec<_>>() })
+                let owner = asked["ResourceModel"].as_str().unwrap_or("{}");
+                let owner: Value = serde_json::from_str(owner).unwrap();
+                let is_owned = |properties: &Value| {
+                    owner.as_object().unwrap().iter().all(|(name, id)| properties[name] == *id)
+                };
+                let found = of_kind.filter(|(_, _, _, properties)| is_owned(properties));
+                let found = found.map(|(_, _, id, _)| json!({ "Identifier": id }));
+                json!({ "ResourceDescriptions": found.collect::<Vec<_>>() })
             }
             other => unreachable!("{other} is not asked for"),
         }
@@ -91,7 +98,8 @@ impl Aws {
     }
 
     fn stack_resources(&self) -> String {
-        let members = self.stack.iter().map(|(name, kind, id, _)| {
+        let own = self.stack.iter().filter(|(name, ..)| !name.starts_with(OTHERS));
+        let members = own.map(|(name, kind, id, _)| {
             format!(
                 "<member><LogicalResourceId>{name}</LogicalResourceId><ResourceType>{kind}</ResourceType>\
                  <PhysicalResourceId>{id}</PhysicalResourceId><ResourceStatus>CREATE_COMPLETE</ResourceStatus>\
@@ -115,9 +123,24 @@ impl Aws {
             "PINNED_JWKS": "",
         });
         let function = || json!({ "Environment": { "Variables": variables.clone() } });
-        let authorizer = json!({
-            "ApiId": "a1", "AuthorizerType": "REQUEST", "Name": "Session", "IdentitySource": [],
-        });
+        let uri = |function: &str| {
+            format!(
+                "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/\
+                 arn:aws:lambda:eu-west-1:123456789012:function:{function}/invocations"
+            )
+        };
+        let authorizer = |api: &str| {
+            json!({
+                "ApiId": api, "AuthorizerType": "REQUEST", "Name": "Session", "IdentitySource": [],
+                "AuthorizerUri": uri("f1:live"),
+            })
+        };
+        let of_rest = |kind: &str, function: &str| {
+            json!({
+                "RestApiId": "r1", "Type": kind, "Name": "Session",
+                "AuthorizerResultTtlInSeconds": 0, "AuthorizerUri": uri(function),
+            })
+        };
         let cors = json!({
             "AllowCredentials": true,
             "AllowOrigins": ["https://example.com"],
@@ -129,8 +152,13 @@ impl Aws {
         let mut resources = vec![
             ("AuthorizerFunction", "AWS::Lambda::Function", "f1", function()),
             ("CheckSettingsFunction", "AWS::Lambda::Function", "f2", json!({})),
-            ("HttpApi", "AWS::ApiGatewayV2::Api", "a1", json!({ "CorsConfiguration": cors })),
-            ("PublicApi", "AWS::ApiGatewayV2::Api", "a2", json!({})),
+            (
+                "HttpApi",
+                "AWS::ApiGatewayV2::Api",
+                "a1",
+                json!({ "ProtocolType": "HTTP", "CorsConfiguration": cors }),
+            ),
+            ("PublicApi", "AWS::ApiGatewayV2::Api", "a2", json!({ "ProtocolType": "HTTP" })),
             ("RotateKeysFunction", "AWS::Lambda::Function", "f3", function()),
             (
                 "RotateKeysFunctionHourly",
@@ -138,7 +166,37 @@ impl Aws {
                 "s1",
                 json!({ "State": "ENABLED", "ScheduleExpression": "rate(1 hour)" }),
             ),
-            ("Session", "AWS::ApiGatewayV2::Authorizer", "z1|a1", authorizer),
+            ("Session", "AWS::ApiGatewayV2::Authorizer", "z1|a1", authorizer("a1")),
+            (
+                "of another stack: chat",
+                "AWS::ApiGatewayV2::Api",
+                "w1",
+                json!({ "Name": "chat", "ProtocolType": "WEBSOCKET" }),
+            ),
+            (
+                "of another stack: Session of chat",
+                "AWS::ApiGatewayV2::Authorizer",
+                "z2|w1",
+                authorizer("w1"),
+            ),
+            (
+                "of another stack: orders",
+                "AWS::ApiGateway::RestApi",
+                "r1",
+                json!({ "Name": "orders" }),
+            ),
+            (
+                "of another stack: Session of orders",
+                "AWS::ApiGateway::Authorizer",
+                "r1|z3",
+                of_rest("REQUEST", "f1:live"),
+            ),
+            (
+                "of another stack: somebody else's",
+                "AWS::ApiGateway::Authorizer",
+                "r1|z4",
+                of_rest("TOKEN", "f10"),
+            ),
         ];
         for (name, _, _, properties) in &mut resources {
             change(name, properties);
@@ -458,7 +516,9 @@ async fn the_doctor_finds_nothing_wrong_with_the_template_s_stack() {
         "ok       master keys",
         "ok       schedule RotateKeysFunctionHourly",
         "ok       CORS of HttpApi",
-        "ok       authorizer Session",
+        "ok       authorizer Session of HttpApi",
+        "ok       authorizer Session of chat",
+        "ok       authorizer Session of orders",
     ] {
         assert!(looked.out.lines().any(|found| found.starts_with(line)), "{line}: {}", looked.out);
     }
@@ -470,7 +530,7 @@ async fn the_doctor_finds_nothing_wrong_with_the_template_s_stack() {
 #[tokio::test]
 async fn the_doctor_finds_what_keeps_a_stack_from_working() {
     type Change = fn(&str, &mut Value);
-    let cases: [(&str, &str, Change); 7] = [
+    let cases: [(&str, &str, Change); 12] = [
         ("settings of AuthorizerFunction", "COOKIE_DOMAIN", |name, found| {
             if name == "AuthorizerFunction" {
                 found["Environment"]["Variables"]["COOKIE_DOMAIN"] = ".other.com".into();
@@ -493,15 +553,43 @@ async fn the_doctor_finds_what_keeps_a_stack_from_working() {
         }),
         ("CORS of HttpApi", "is not set up", |name, found| {
             if name == "HttpApi" {
-                *found = json!({});
+                *found = json!({ "ProtocolType": "HTTP" });
             }
         }),
-        ("authorizer Session", "identity source", |name, found| {
+        ("settings of RotateKeysFunction", "ALLOWED_TENANTS", |name, found| {
+            if name == "RotateKeysFunction" {
+                found["Environment"]["Variables"]["ALLOWED_TENANTS"] = ",".into();
+            }
+        }),
+        ("authorizer Session of chat", "identity source", |name, found| {
+            if name == "of another stack: Session of chat" {
+                found["IdentitySource"] = json!(["route.request.header.Authorization"]);
+            }
+        }),
+        ("authorizer Session of orders", "identity source", |name, found| {
+            if name == "of another stack: Session of orders" {
+                found["IdentitySource"] = "method.request.header.Authorization".into();
+            }
+        }),
+        ("authorizer Session of orders", "kept for 60 s", |name, found| {
+            if name == "of another stack: Session of orders" {
+                found["AuthorizerResultTtlInSeconds"] = 60.into();
+            }
+        }),
+        ("authorizer Session of orders", "kept for 300 s", |name, found| {
+            if name == "of another stack: Session of orders" {
+                *found = json!({
+                    "RestApiId": "r1", "Type": "REQUEST", "Name": "Session",
+                    "AuthorizerUri": found["AuthorizerUri"],
+                });
+            }
+        }),
+        ("authorizer Session of HttpApi", "identity source", |name, found| {
             if name == "Session" {
                 found["IdentitySource"] = json!(["$request.header.Authorization"]);
             }
         }),
-        ("authorizer Session", "kept for 300 s", |name, found| {
+        ("authorizer Session of HttpApi", "kept for 300 s", |name, found| {
             if name == "Session" {
                 found["AuthorizerResultTtlInSeconds"] = 300.into();
             }

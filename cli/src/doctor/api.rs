@@ -1,6 +1,6 @@
 //! What stands around the functions: the schedule, CORS, authorizers.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use session::SessionConfig;
 
 use super::Check;
@@ -22,18 +22,47 @@ pub(super) async fn check(call: &Call) -> Vec<Check> {
         return CHECKS.map(|check| Check::skipped(check, reason)).into();
     };
     let mut checks = schedules(stack).await;
-    let apis = stack.all("AWS::ApiGatewayV2::Api");
-    if apis.is_empty() {
-        checks.push(Check::skipped("authorizers", "the stack has no HTTP API"));
-    }
-    for (name, id) in apis {
-        match api(call, stack, &name, &id).await {
-            Ok(found) => checks.extend(found),
-            Err(error) => checks.push(Check::skipped(format!("API {name}"), format!("{error:#}"))),
+    let mut of_apis = Vec::new();
+    for kind in &KINDS {
+        match stack.list(kind.api, None).await {
+            Ok(ids) => {
+                for id in ids {
+                    let found = api(call, stack, kind, &id).await;
+                    of_apis.extend(found.unwrap_or_else(|error| {
+                        vec![Check::skipped(format!("API {id}"), format!("{error:#}"))]
+                    }));
+                }
+            }
+            Err(error) => of_apis.push(Check::skipped("authorizers", format!("{error:#}"))),
         }
     }
+    if of_apis.is_empty() {
+        let found = "no API of this account and Region asks a function of the stack";
+        of_apis.push(Check::skipped("authorizers", found));
+    }
+    checks.extend(of_apis);
     checks
 }
+
+/// What AWS calls APIs and their authorizers, and the property by which these name their API.
+struct Kind {
+    api: &'static str,
+    authorizer: &'static str,
+    api_id: &'static str,
+}
+
+const KINDS: [Kind; 2] = [
+    Kind {
+        api: "AWS::ApiGatewayV2::Api",
+        authorizer: "AWS::ApiGatewayV2::Authorizer",
+        api_id: "ApiId",
+    },
+    Kind {
+        api: "AWS::ApiGateway::RestApi",
+        authorizer: "AWS::ApiGateway::Authorizer",
+        api_id: "RestApiId",
+    },
+];
 
 async fn schedules(stack: &Stack) -> Vec<Check> {
     const KIND: &str = "AWS::Scheduler::Schedule";
@@ -68,19 +97,44 @@ async fn schedules(stack: &Stack) -> Vec<Check> {
     checks
 }
 
-async fn api(call: &Call, stack: &Stack, name: &str, id: &str) -> anyhow::Result<Vec<Check>> {
-    let authorizers = stack.authorizers(id).await?;
-    // One without authorizers publishes keys, to everybody.
+/// An API, of this stack or of another, as far as it asks a function of this stack.
+async fn api(call: &Call, stack: &Stack, kind: &Kind, id: &str) -> anyhow::Result<Vec<Check>> {
+    let mut authorizers = Vec::new();
+    // Lists need not show all properties.
+    for authorizer in stack.list(kind.authorizer, Some(json!({ kind.api_id: id }))).await? {
+        let found = stack.properties(kind.authorizer, &authorizer).await?;
+        if is_of(stack, &found) {
+            authorizers.push(found);
+        }
+    }
+    // One without publishes keys, or is nobody's business.
     if authorizers.is_empty() {
         return Ok(Vec::new());
     }
-    let properties = stack.properties("AWS::ApiGatewayV2::Api", id).await?;
-    let mut checks = vec![match call.deployment.config() {
-        Ok(config) => cors(name, properties.get("CorsConfiguration"), &config),
-        Err(error) => Check::skipped(format!("CORS of {name}"), format!("{error:#}")),
-    }];
-    checks.extend(authorizers.iter().map(authorizer));
+    let properties = stack.properties(kind.api, id).await?;
+    let own = stack.all(kind.api).into_iter().find(|(_, found)| found == id);
+    let name = own.map(|(name, _)| name);
+    let name = name.or_else(|| Some(properties.get("Name")?.as_str()?.to_owned()));
+    let name = name.unwrap_or_else(|| id.to_owned());
+    let mut checks = Vec::new();
+    let protocol = properties.get("ProtocolType").and_then(Value::as_str);
+    // What a REST API answers to preflights is in its methods, and WebSockets know no CORS.
+    if protocol == Some("HTTP") {
+        checks.push(match call.deployment.config() {
+            Ok(config) => cors(&name, properties.get("CorsConfiguration"), &config),
+            Err(error) => Check::skipped(format!("CORS of {name}"), format!("{error:#}")),
+        });
+    }
+    checks.extend(authorizers.iter().map(|found| authorizer(&name, protocol, found)));
     Ok(checks)
+}
+
+/// Whether an authorizer asks one of the stack's functions, whichever version of it.
+fn is_of(stack: &Stack, authorizer: &Value) -> bool {
+    let uri = authorizer.get("AuthorizerUri").and_then(Value::as_str).unwrap_or_default();
+    let function = uri.split_once(":function:").map(|(_, rest)| rest);
+    let name = function.and_then(|rest| rest.split([':', '/']).next());
+    name.is_some_and(|name| stack.all("AWS::Lambda::Function").iter().any(|(_, id)| id == name))
 }
 
 fn cors(name: &str, cors: Option<&Value>, config: &SessionConfig) -> Check {
@@ -122,27 +176,42 @@ fn cors(name: &str, cors: Option<&Value>, config: &SessionConfig) -> Check {
     Check::problem(check, problems.join("; "), "set CorsConfiguration as template.yaml does")
 }
 
-fn authorizer(authorizer: &Value) -> Check {
-    let name = authorizer.get("Name").and_then(Value::as_str).unwrap_or("without a name");
-    let check = format!("authorizer {name}");
-    let sources = authorizer.get("IdentitySource").and_then(Value::as_array);
+/// `protocol` is none for REST APIs.
+fn authorizer(api: &str, protocol: Option<&str>, authorizer: &Value) -> Check {
+    let text = |name| authorizer.get(name).and_then(Value::as_str);
+    let check = format!("authorizer {} of {api}", text("Name").unwrap_or("without a name"));
+    let chapter = match protocol {
+        Some("HTTP") => "docs/authorizer.md, 3.1",
+        Some(_) => "docs/authorizer.md, 3.5",
+        None => "docs/authorizer.md, 3.3",
+    };
     let cached = authorizer.get("AuthorizerResultTtlInSeconds").and_then(Value::as_u64);
-    if authorizer.get("AuthorizerType").and_then(Value::as_str) != Some("REQUEST") {
-        return Check::skipped(check, "is API Gateway's own: docs/authorizer.md, 1.16");
+    // What a REST API is not told it does for five minutes.
+    let cached = cached.unwrap_or(if protocol.is_none() { 300 } else { 0 });
+    if cached > 0 {
+        return Check::problem(
+            check,
+            format!("its answers are kept for {cached} s, past sign-out and the token's end"),
+            format!("set AuthorizerResultTtlInSeconds to 0: {chapter}"),
+        );
     }
-    if sources.is_some_and(|sources| !sources.is_empty()) {
+    if text("Type") == Some("TOKEN") {
+        return Check::warning(
+            check,
+            "is of type TOKEN, which sees one header: cookies do not work",
+            format!("attach it with type REQUEST, unless all clients send headers: {chapter}"),
+        );
+    }
+    // A list, or in a REST API a text.
+    let has_sources = authorizer.get("IdentitySource").is_some_and(|sources| {
+        sources.as_array().map_or_else(|| sources.as_str() != Some(""), |them| !them.is_empty())
+    });
+    if has_sources {
         return Check::problem(
             check,
             "has an identity source, so requests that lack it never reach the function: cookies or headers \
              do not work",
-            "attach it without one: docs/authorizer.md, 3.1",
-        );
-    }
-    if let Some(seconds) = cached.filter(|seconds| *seconds > 0) {
-        return Check::problem(
-            check,
-            format!("its answers are kept for {seconds} s, past sign-out and the token's end"),
-            "set AuthorizerResultTtlInSeconds to 0: docs/authorizer.md, 3.1",
+            format!("attach it without one: {chapter}"),
         );
     }
     Check::ok(check, "no identity source, no cache")

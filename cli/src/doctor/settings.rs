@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use authorizer::AuthorizerConfig;
 use bootstrap::{SEAL_VARIABLE, TABLE_VARIABLES};
 use session::SessionConfig;
-use session::config::ConfigError;
 
 use super::Check;
 use crate::Call;
@@ -36,10 +34,7 @@ pub(super) fn check(call: &Call) -> Vec<Check> {
 /// Why a function would refuse to start.
 fn refusal(function: &Function) -> Option<Check> {
     let lookup = |name: &str| function.variables.get(name).cloned();
-    let mut problems = problems(SessionConfig::from_lookup(lookup));
-    if AuthorizerConfig::variables().iter().any(|name| function.variables.contains_key(*name)) {
-        problems.extend(self::problems(AuthorizerConfig::from_lookup(lookup)));
-    }
+    let mut problems = check_settings::problems(lookup);
     let is_missing = |name: &&str| lookup(name).is_none_or(|value| value.trim().is_empty());
     let missing = TABLE_VARIABLES.into_iter().filter(is_missing);
     problems.extend(missing.map(|name| format!("{name} is missing")));
@@ -50,10 +45,6 @@ fn refusal(function: &Function) -> Option<Check> {
             "correct the stack's parameters and deploy again: the function refuses to start",
         )
     })
-}
-
-fn problems<T>(config: Result<T, ConfigError>) -> Vec<String> {
-    config.err().map(|error| error.problems).unwrap_or_default()
 }
 
 /// Settings that should be the same wherever they are, and are not.

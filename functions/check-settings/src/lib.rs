@@ -3,9 +3,12 @@
 //! What the functions would refuse at start fails the deployment instead, with their own sentences, before
 //! any of them has been touched.
 
+use authorizer::AuthorizerConfig;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use core_driver::CoreConfig;
+use create_session::CreateConfig;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use session::SessionConfig;
@@ -92,7 +95,27 @@ pub fn answer(event: &Event) -> Answer {
 
 fn check(settings: &Value) -> Result<(), ConfigError> {
     let lookup = |name: &str| settings.get(name).and_then(Value::as_str).map(str::to_owned);
-    SessionConfig::from_lookup(lookup).map(drop)
+    let problems = problems(lookup);
+    if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
+}
+
+/// Why functions with these settings would refuse to start, each reason once: what all of them read, and
+/// what one of them reads alone.
+#[must_use]
+pub fn problems(lookup: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let errors = [
+        SessionConfig::from_lookup(&lookup).err(),
+        AuthorizerConfig::from_lookup(&lookup).err(),
+        CoreConfig::from_lookup(&lookup).err(),
+        CreateConfig::from_lookup(&lookup).err(),
+    ];
+    let mut problems = Vec::new();
+    for problem in errors.into_iter().flatten().flat_map(|error| error.problems) {
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
+    problems
 }
 
 fn shortened(mut text: String) -> String {
