@@ -9,6 +9,7 @@ export class App {
   #api;
   #keys;
   #tokens = {};
+  #nonce;
 
   /** An app for the API at this origin, which must be its API_DOMAIN; with a key of its own, whose private half nobody can read. */
   static async start(api) {
@@ -21,7 +22,7 @@ export class App {
   /** A proof for one request, and for the access token that goes with it (RFC 9449 §4.2). */
   async proof(method, path, accessToken) {
     const { kty, crv, x, y } = await crypto.subtle.exportKey("jwk", this.#keys.publicKey);
-    const claims = { jti: crypto.randomUUID(), htm: method, htu: this.#api + path, iat: Math.floor(Date.now() / 1000) };
+    const claims = { jti: crypto.randomUUID(), htm: method, htu: this.#api + path, iat: Math.floor(Date.now() / 1000), nonce: this.#nonce };
     if (accessToken) claims.ath = encode(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(accessToken)));
     const message = `${encodeJson({ typ: "dpop+jwt", alg: "ES256", jwk: { kty, crv, x, y } })}.${encodeJson(claims)}`;
     const algorithm = { name: "ECDSA", hash: "SHA-256" };
@@ -29,8 +30,16 @@ export class App {
   }
 
   async #send(method, path, headers, body, accessToken) {
-    headers = { ...headers, dpop: await this.proof(method, path, accessToken) };
-    const answer = await fetch(this.#api + path, { method, headers, body });
+    const send = async () => {
+      const dpop = await this.proof(method, path, accessToken);
+      const answer = await fetch(this.#api + path, { method, headers: { ...headers, dpop }, body });
+      const isAsked = answer.status === 401 && answer.headers.has("dpop-nonce");
+      this.#nonce = answer.headers.get("dpop-nonce") ?? this.#nonce;
+      return { answer, isAsked };
+    };
+    // A server may want to see that a proof was not made ahead, and says what has to be in it (RFC 9449 §8).
+    let { answer, isAsked } = await send();
+    if (isAsked) ({ answer } = await send());
     const [access, refresh] = ["st-access-token", "st-refresh-token"].map((name) => answer.headers.get(name));
     if (access !== null) this.#tokens.access = access;
     if (refresh !== null) this.#tokens.refresh = refresh;

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
-use session::token::dpop::hash_of;
+use session::token::dpop::{NONCE_LIFE, hash_of};
 use testkit::Harness;
 use testkit::clock::START;
 use testkit::harness::{Tokens, text};
@@ -25,6 +25,16 @@ impl App {
 
     /// A proof for that request at [`START`].
     fn proof(&self, method: &str, path: &str, access_token: Option<&str>) -> String {
+        self.proof_with(method, path, access_token, None)
+    }
+
+    fn proof_with(
+        &self,
+        method: &str,
+        path: &str,
+        access_token: Option<&str>,
+        nonce: Option<&str>,
+    ) -> String {
         let x = URL_SAFE_NO_PAD.encode(self.0.public_key().as_ref());
         let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": x });
         let header = json!({ "typ": "dpop+jwt", "alg": "EdDSA", "jwk": jwk });
@@ -33,6 +43,9 @@ impl App {
         });
         if let Some(token) = access_token {
             payload["ath"] = hash_of(token).into();
+        }
+        if let Some(nonce) = nonce {
+            payload["nonce"] = nonce.into();
         }
         let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
         let message = format!("{}.{}", part(&header), part(&payload));
@@ -174,7 +187,78 @@ async fn a_sign_in_with_a_proof_that_does_not_count_records_nothing() {
 #[tokio::test]
 async fn without_the_setting_a_proof_is_not_looked_at() {
     let stack = Harness::new(&[]).await;
-    let tokens = Tokens::of(&sign_in(&stack, "nonsense").await);
+    let signed_in = sign_in(&stack, "nonsense").await;
+    assert!(!signed_in.headers().contains_key("dpop-nonce"));
+    let tokens = Tokens::of(&signed_in);
     assert_eq!(confirmation(&tokens), Value::Null);
     assert_eq!(refresh(&stack, &tokens, Some("nonsense")).await.status(), 200);
+}
+
+const NONCE: (&str, &str) = ("DPOP_NONCE", "true");
+const SIGN_IN: (&str, &str) = ("POST", "/example/signin");
+const REFRESH: (&str, &str) = ("POST", "/auth/session/refresh");
+
+/// The nonce of an answer that asks for the proof to be made again with it, and has cost nothing.
+fn asked_for(stack: &Harness, response: &Response<Bytes>) -> String {
+    let calls = stack.wire.take_calls().into_iter();
+    assert_eq!(calls.filter(|call| call.operation != "GetItem").count(), 0, "but for keys");
+    let headers = response.headers();
+    assert_eq!(response.status(), 401);
+    let challenge = r#"DPoP error="use_dpop_nonce", algs="ES256 EdDSA""#;
+    assert_eq!(text(headers, "www-authenticate"), challenge);
+    assert_eq!(text(headers, "access-control-expose-headers"), "dpop-nonce");
+    assert_eq!(text(headers, "cache-control"), "no-store");
+    for cleared in ["front-token", "st-access-token", "st-refresh-token", "set-cookie"] {
+        assert!(!headers.contains_key(cleared), "{cleared}");
+    }
+    text(headers, "dpop-nonce")
+}
+
+#[tokio::test]
+async fn a_proof_without_a_fresh_nonce_is_to_be_made_again_with_one_and_costs_nothing() {
+    let stack = Harness::new(&[REQUIRE[0], NONCE]).await;
+    let app = App::new(1);
+    let proof = |(method, path), nonce: &str| app.proof_with(method, path, None, Some(nonce));
+    let nonce = asked_for(&stack, &sign_in(&stack, &app.proof(SIGN_IN.0, SIGN_IN.1, None)).await);
+    let signed_in = sign_in(&stack, &proof(SIGN_IN, &nonce)).await;
+    assert_eq!(signed_in.status(), 200);
+    let tokens = Tokens::of(&signed_in);
+
+    let given = text(signed_in.headers(), "dpop-nonce");
+    assert_eq!(refresh(&stack, &tokens, Some(&proof(REFRESH, &given))).await.status(), 200);
+    stack.clock.advance(NONCE_LIFE);
+    stack.wire.take_calls();
+    let mut asked = Vec::new();
+    for stale in [Some(&*given), Some("made up"), None] {
+        let proof = app.proof_with(REFRESH.0, REFRESH.1, None, stale);
+        asked.push(asked_for(&stack, &refresh(&stack, &tokens, Some(&proof)).await));
+    }
+    let refreshed = refresh(&stack, &tokens, Some(&proof(REFRESH, &asked[0]))).await;
+    assert_eq!(refreshed.status(), 200);
+    assert_eq!(text(refreshed.headers(), "dpop-nonce"), asked[0]);
+}
+
+/// Pages, scripts and sessions without a key know nothing of nonces.
+#[tokio::test]
+async fn nobody_who_proves_no_key_is_asked_for_a_nonce() {
+    let stack = Harness::new(&[REQUIRE[0], NONCE]).await;
+    let tokens = stack.sign_in("header").await;
+    let refreshed = refresh(&stack, &tokens, None).await;
+    assert_eq!(refreshed.status(), 200);
+    assert!(!refreshed.headers().contains_key("dpop-nonce"));
+    let cookie = stack.sign_in("cookie").await.refresh_cookie();
+    let with_proof = [("cookie", &*cookie), ("dpop", "nonsense")];
+    assert_eq!(stack.refresh(&with_proof).await.status(), 200);
+}
+
+#[tokio::test]
+async fn where_proofs_are_reported_a_nonce_is_given_and_not_demanded() {
+    let stack = Harness::new(&[REPORT[0], NONCE]).await;
+    let app = App::new(1);
+    let signed_in = sign_in(&stack, &app.proof(SIGN_IN.0, SIGN_IN.1, None)).await;
+    assert_eq!(signed_in.status(), 200);
+    assert_ne!(text(signed_in.headers(), "dpop-nonce"), "");
+    let proof = app.proof(REFRESH.0, REFRESH.1, None);
+    let refreshed = refresh(&stack, &Tokens::of(&signed_in), Some(&proof)).await;
+    assert_eq!(refreshed.status(), 200);
 }

@@ -67,6 +67,7 @@ impl From<SessionError> for Refusal {
             | SessionError::SessionEnded(_)
             | SessionError::Reuse(_)
             | SessionError::InvalidClaims(_)
+            | SessionError::UseDpopNonce(_)
             | SessionError::IdempotencyKeyUsed(_)
             | SessionError::Internal(_) => {
                 tracing::error!(cause, "{error}");

@@ -35,6 +35,7 @@ impl Refusal {
             Self::ReservedClaim(_) => "RESERVED_CLAIM",
             Self::Tenant(_) => "TENANT_NOT_ALLOWED",
             Self::CrossSite(_) => "CROSS_SITE_REQUEST",
+            Self::Session(SessionError::UseDpopNonce(_)) => "USE_DPOP_NONCE",
             Self::Session(SessionError::IdempotencyKeyUsed(_)) => "IDEMPOTENCY_KEY_USED",
             Self::Session(SessionError::Unavailable(_) | SessionError::Contended(_)) => {
                 "UNAVAILABLE"

@@ -54,6 +54,9 @@ pub struct SessionConfig {
     pub refresh: RefreshPolicy,
     /// `DEVICE_BINDING`: `off` (default), `report` or `require`.
     pub device_binding: DeviceBinding,
+    /// `DPOP_NONCE`, default `false`: whether the proofs of sign-ins and refreshes need a nonce of ours,
+    /// which shows that they were not made ahead (RFC 9449 §8). Demanded where `DEVICE_BINDING` is `require`.
+    pub dpop_nonce: bool,
     /// Which keys sign, and for how long.
     pub keys: KeyConfig,
 }
@@ -101,6 +104,7 @@ impl SessionConfig {
             ),
             lifetimes,
             device_binding: DeviceBinding::read(read),
+            dpop_nonce: read.or("DPOP_NONCE", false, boolean),
             keys: KeyConfig::read(read),
             api,
         }
@@ -112,6 +116,12 @@ impl SessionConfig {
         self.statuses.check(read);
         self.lifetimes.check(self.refresh, read);
         self.keys.check(&self.lifetimes, read);
+        if self.dpop_nonce && !self.device_binding.is_on() {
+            read.problem(
+                "DPOP_NONCE asks for nonces in proofs of device keys, and nobody looks at proofs with \
+                 DEVICE_BINDING=off: set DEVICE_BINDING=require, or leave DPOP_NONCE out",
+            );
+        }
         // Without a domain there is nothing to compare cookies with, and it is missed already.
         let is_known = !self.api.domain.host().is_empty();
         if self.transfer.method != AllowedMethod::Header && is_known {

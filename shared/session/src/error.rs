@@ -46,6 +46,11 @@ pub enum SessionError {
     /// The session kept changing while a write was decided. Retryable.
     #[error("session {0} changed too often during one request")]
     Contended(SessionHandle),
+    /// The request's DPoP proof has no fresh nonce (RFC 9449 §8). Nothing was looked up or written: the client
+    /// makes the proof again, with this one.
+    // Printable: it is worth nothing without the key.
+    #[error("the DPoP proof has no fresh nonce")]
+    UseDpopNonce(String),
     /// A sign-in repeats the idempotency key of another one, or of a session that has gone on since.
     #[error(
         "the idempotency key was used for session {0}, which is another sign-in's or has gone on since"
@@ -229,6 +234,7 @@ impl SessionError {
             Self::DeviceUnproved(lack) => !matches!(lack.why, WhyUnproved::Hindered),
             Self::Unavailable(_)
             | Self::Contended(_)
+            | Self::UseDpopNonce(_)
             | Self::IdempotencyKeyUsed(_)
             | Self::InvalidInput(_)
             | Self::Internal(_) => false,

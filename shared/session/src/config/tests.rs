@@ -419,5 +419,7 @@ fn device_binding_is_refused_where_browsers_would_not_bind() {
     }
     assert!(config(&[OTHER_SITE, ("COOKIE_PARTITIONED", "true")]).is_ok(), "off is the default");
     refused(&[("DEVICE_BINDING", "yes")], "use off, report or require");
+    refused(&[("DPOP_NONCE", "true")], "set DEVICE_BINDING=require, or leave DPOP_NONCE out");
+    assert!(config(&[("DPOP_NONCE", "true"), ("DEVICE_BINDING", "report")]).is_ok());
     refused(&[("DEVICE_PROOF_TTL_SECONDS", "4")], "use a whole number from 5 to 600");
 }

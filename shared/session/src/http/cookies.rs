@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::names::{
     ACCESS_COOKIE, ACCESS_HEADER, ANTI_CSRF_HEADER, DEVICE_COOKIE, DEVICE_REGISTRATION_HEADER,
-    FRONT_HEADER, LEGACY_COOKIE, REFRESH_COOKIE, REFRESH_HEADER,
+    DPOP_NONCE_HEADER, FRONT_HEADER, LEGACY_COOKIE, REFRESH_COOKIE, REFRESH_HEADER,
 };
 use super::{Endpoint, TransferMethod};
 use crate::config::{CookiePlace, SameSite, SessionConfig};
@@ -99,6 +99,11 @@ impl<'a> TokenHeaders<'a> {
         if let Ok(value) = HeaderValue::from_str(&value) {
             self.headers.push((DEVICE_REGISTRATION_HEADER, value));
         }
+    }
+
+    /// Gives the client the nonce of its next proof (RFC 9449 §8.2).
+    pub(super) fn give_dpop_nonce(&mut self, nonce: &str) {
+        self.set(DPOP_NONCE_HEADER, nonce);
     }
 
     /// Clears the tokens of one method.

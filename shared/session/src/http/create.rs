@@ -4,6 +4,7 @@ use http::{HeaderMap, Request};
 use rand_core::CryptoRng;
 
 use super::anti_csrf::is_proved;
+use super::dpop::Nonces;
 use super::extract::{Cookies, auth_mode, bearer};
 use super::names::ACCESS_COOKIE;
 use super::{TokenHeaders, TransferMethod, dpop};
@@ -12,6 +13,7 @@ use crate::error::SessionError;
 use crate::model::{Device, Keeper, NewSession, Timestamp};
 use crate::service::{IssuedTokens, Sessions};
 use crate::store::SignInStore;
+use crate::token::dpop::ProofError;
 
 /// A new session's tokens, and the headers and cookies that bring them to the client.
 #[derive(Clone, Debug)]
@@ -39,9 +41,10 @@ impl Created<'_> {
 ///
 /// # Errors
 ///
-/// As [`Sessions::create`]; also [`SessionError::InvalidInput`] if the proof does not count, or if cookies are to go without the anti-CSRF
-/// token that the website's mode demands, and [`SessionError::Internal`] if cookies are asked for that
-/// browsers would refuse. Nothing is recorded then.
+/// As [`Sessions::create`]; also [`SessionError::UseDpopNonce`] if only a fresh nonce is lacking in the proof,
+/// [`SessionError::InvalidInput`] if the proof does not count, or if cookies are to go without the anti-CSRF token
+/// that the website's mode demands, and [`SessionError::Internal`] if cookies are asked for that browsers would
+/// refuse. Nothing is recorded then.
 pub async fn create<'s, S: SignInStore, B: Sync>(
     sessions: &'s Sessions<S>,
     request: &Request<B>,
@@ -75,9 +78,19 @@ pub async fn create<'s, S: SignInStore, B: Sync>(
     }
     let with_anti_csrf = is_cookie && new.anti_csrf.unwrap_or(is_demanded);
     let keeper = if is_cookie { Keeper::Browser } else { Keeper::Script };
+    let mut nonces = None;
+    if !is_cookie && Nonces::are_asked_for(config, headers) {
+        let keys = sessions.ensure_keys(now, rng).await?;
+        nonces = Some(Nonces::of(config, keys.master(now)?, now));
+    }
     let device_key = if !is_cookie && config.device_binding.is_on() {
-        let proved = dpop::proved(config, request, None, now);
-        proved.map_err(|error| SessionError::invalid_input(error.to_string()))?
+        let proved = dpop::proved(config, request, None, nonces.as_ref(), now);
+        proved.map_err(|error| match (error, &nonces) {
+            (ProofError::NoFreshNonce, Some(nonces)) => {
+                SessionError::UseDpopNonce(nonces.next.clone())
+            }
+            (error, _) => SessionError::invalid_input(error.to_string()),
+        })?
     } else {
         None
     };
@@ -95,6 +108,9 @@ pub async fn create<'s, S: SignInStore, B: Sync>(
         TransferMethod::Cookie | TransferMethod::Header => {}
     }
     out.attach(method, &tokens, now);
+    if let Some(nonces) = nonces {
+        out.give_dpop_nonce(&nonces.next);
+    }
     if is_cookie && let Some(challenge) = &tokens.device_challenge {
         out.ask_for_device_key(challenge);
     }

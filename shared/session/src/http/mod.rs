@@ -62,6 +62,7 @@ mod names {
     pub(super) const ANTI_CSRF_HEADER: &str = "anti-csrf";
     pub(super) const AUTH_MODE_HEADER: &str = "st-auth-mode";
     pub(super) const DPOP_HEADER: &str = "dpop";
+    pub(super) const DPOP_NONCE_HEADER: &str = "dpop-nonce";
     pub(super) const RID_HEADER: &str = "rid";
     // W3C Device Bound Session Credentials §9.
     pub(super) const DEVICE_REGISTRATION_HEADER: &str = "secure-session-registration";

@@ -4,6 +4,7 @@ use http::{HeaderMap, Request, StatusCode};
 use serde_json::json;
 
 use super::device::shown_by;
+use super::dpop::Nonces;
 use super::extract::{Cookies, bearer};
 use super::names::{ACCESS_COOKIE, LEGACY_COOKIE, REFRESH_COOKIE};
 use super::respond::{DefaultErrorHandlers, ErrorHandlers, Response, refusal};
@@ -14,6 +15,7 @@ use crate::model::{Device, DeviceKey, Timestamp};
 use crate::service::{AntiCsrfProof, DeviceProof, Minting, RefreshOutcome, Refreshed, Sessions};
 use crate::store::{PrivateKeyReader, SessionRefresher};
 use crate::token::UnverifiedRefreshToken;
+use crate::token::dpop::ProofError;
 
 /// Of how many sessions cookies are tried: more than one only if a neighbour below the same domain has
 /// planted some, and more than this only to cost us writes.
@@ -49,9 +51,12 @@ pub(super) async fn refresh_by<S: SessionRefresher + PrivateKeyReader>(
     let mut tokens = TokenHeaders::new(config, headers);
     let (method, exchanged) = exchange(sessions, headers, &cookies, device, now).await;
     let (mut response, outcome) = match exchanged {
-        Ok(refreshed) => {
+        Ok((refreshed, nonce)) => {
             clear_superseded(method, headers, &cookies, &mut tokens);
             tokens.attach(method, &refreshed.tokens, now);
+            if let Some(nonce) = nonce {
+                tokens.give_dpop_nonce(&nonce);
+            }
             (super::json(StatusCode::OK, &json!({})), Ok(refreshed.outcome))
         }
         Err(error) => (refusal(handlers, config, headers, &error, Some(method)), Err(error)),
@@ -65,7 +70,8 @@ pub(super) async fn refresh_by<S: SessionRefresher + PrivateKeyReader>(
     (response, outcome)
 }
 
-/// Refreshes with the token that counts, and tells how it came (contract §2.4).
+/// Refreshes with the token that counts, and tells how it came (contract §2.4); a nonce for the next proof goes
+/// with it where the settings ask for them.
 ///
 /// A bearer value of our form is what the client means, whatever cookies came along. A bearer value of
 /// another form is some other system's and does not shadow the cookie.
@@ -75,31 +81,60 @@ async fn exchange<S: SessionRefresher + PrivateKeyReader>(
     cookies: &Cookies<'_>,
     device: &Device,
     now: Timestamp,
-) -> (TransferMethod, Result<Refreshed, SessionError>) {
+) -> (TransferMethod, Result<(Refreshed, Option<String>), SessionError>) {
     let (device_cookies, is_hindered) = shown_by(sessions.config(), headers, cookies);
     let device_proof = DeviceProof { key: None, cookies: &device_cookies, is_hindered };
     if sessions.config().transfer.method != AllowedMethod::Cookie
         && let Some(token) = bearer(headers).and_then(UnverifiedRefreshToken::parse)
     {
-        let proof = DeviceProof { key: key_of(sessions.config(), headers, now), ..device_proof };
-        let (anti_csrf, minting) = (AntiCsrfProof::NotUsed, Minting::default());
-        let refreshed = sessions.refresh_with(&token, anti_csrf, proof, device, minting, now).await;
+        let refreshed = exchange_header(sessions, headers, &token, device_proof, device, now).await;
         return (TransferMethod::Header, refreshed);
     }
     let refreshed = exchange_cookie(sessions, headers, cookies, device_proof, device, now).await;
-    (TransferMethod::Cookie, refreshed)
+    (TransferMethod::Cookie, refreshed.map(|refreshed| (refreshed, None)))
 }
 
-/// The key that the request proves. A proof that does not count is as good as none: only the session tells
-/// whether one is needed.
-fn key_of(config: &SessionConfig, headers: &HeaderMap, now: Timestamp) -> Option<DeviceKey> {
-    if !config.device_binding.is_on() {
-        return None;
+async fn exchange_header<S: SessionRefresher + PrivateKeyReader>(
+    sessions: &Sessions<S>,
+    headers: &HeaderMap,
+    token: &UnverifiedRefreshToken,
+    device_proof: DeviceProof<'_>,
+    device: &Device,
+    now: Timestamp,
+) -> Result<(Refreshed, Option<String>), SessionError> {
+    let config = sessions.config();
+    let mut nonces = None;
+    if Nonces::are_asked_for(config, headers) {
+        let keys = sessions.minting_keys(&[], now).await?;
+        nonces = Some(Nonces::of(config, keys.master(now)?, now));
     }
-    dpop::proved_by_refresh(config, headers, now).unwrap_or_else(|error| {
-        tracing::info!("{error}");
-        None
-    })
+    let proof = DeviceProof { key: key_of(config, headers, nonces.as_ref(), now)?, ..device_proof };
+    let (anti_csrf, minting) = (AntiCsrfProof::NotUsed, Minting::default());
+    let refreshed = sessions.refresh_with(token, anti_csrf, proof, device, minting, now).await?;
+    Ok((refreshed, nonces.map(|nonces| nonces.next)))
+}
+
+/// The key that the request proves. A proof that does not count is as good as none, because only the session
+/// tells whether one is needed; but for its nonce, with which the client makes it again.
+fn key_of(
+    config: &SessionConfig,
+    headers: &HeaderMap,
+    nonces: Option<&Nonces>,
+    now: Timestamp,
+) -> Result<Option<DeviceKey>, SessionError> {
+    if !config.device_binding.is_on() {
+        return Ok(None);
+    }
+    match (dpop::proved_by_refresh(config, headers, nonces, now), nonces) {
+        (Ok(key), _) => Ok(key),
+        (Err(ProofError::NoFreshNonce), Some(nonces)) => {
+            Err(SessionError::UseDpopNonce(nonces.next.clone()))
+        }
+        (Err(error), _) => {
+            tracing::info!("{error}");
+            Ok(None)
+        }
+    }
 }
 
 async fn exchange_cookie<S: SessionRefresher + PrivateKeyReader>(

@@ -144,6 +144,10 @@ pub(super) fn refusal(
             let text = "the session store is not available, try again";
             message(StatusCode::SERVICE_UNAVAILABLE, text)
         }
+        SessionError::UseDpopNonce(_) => {
+            let body = json!({ "message": error.to_string(), "error": "use_dpop_nonce" });
+            json(StatusCode::UNAUTHORIZED, &body)
+        }
         SessionError::IdempotencyKeyUsed(_) => {
             message(StatusCode::CONFLICT, "the idempotency key was used before")
         }
@@ -182,6 +186,7 @@ pub(super) fn refusal(
         SessionError::Unavailable(_) | SessionError::Contended(_) => {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         }
+        SessionError::UseDpopNonce(nonce) => tokens.give_dpop_nonce(nonce),
         SessionError::NoToken
         | SessionError::TryRefresh(_)
         | SessionError::IdempotencyKeyUsed(_)
@@ -198,6 +203,9 @@ pub(super) fn refusal(
 
 /// The scheme to come back with (RFC 9449 §7.1).
 fn scheme_of(error: &SessionError) -> HeaderValue {
+    if let SessionError::UseDpopNonce(_) = error {
+        return HeaderValue::from_static(r#"DPoP error="use_dpop_nonce", algs="ES256 EdDSA""#);
+    }
     let SessionError::TryRefresh(cause) = error else {
         return HeaderValue::from_static("Bearer");
     };
@@ -234,6 +242,8 @@ fn log(error: &SessionError) {
         SessionError::NoToken | SessionError::Unproved(Unproved::NoRefreshToken) => {
             tracing::debug!("{error}");
         }
+        // As usual as a stale nonce is.
+        SessionError::UseDpopNonce(_) => tracing::debug!("{error}"),
         SessionError::TryRefresh(_) => tracing::info!(cause, "{error}"),
         SessionError::Unproved(_)
         | SessionError::DeviceUnproved(_)

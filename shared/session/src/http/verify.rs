@@ -130,7 +130,7 @@ fn check_proof<B>(
         _ if !config.device_binding.is_on() => None,
         (None, Scheme::Bearer) => None,
         (Some(_), Scheme::Bearer) | (None, Scheme::Dpop) => Some(TryRefresh::WrongScheme),
-        (Some(jkt), Scheme::Dpop) => match dpop::proved(config, request, Some(text), now) {
+        (Some(jkt), Scheme::Dpop) => match dpop::proved(config, request, Some(text), None, now) {
             Ok(Some(key)) if key.jkt() == jkt => None,
             Ok(_) => Some(TryRefresh::NoProof),
             Err(error) => Some(TryRefresh::Proof(error)),

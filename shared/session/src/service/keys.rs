@@ -172,7 +172,7 @@ impl<S: PrivateKeyReader> Sessions<S> {
     /// A table without keys is a fault like a table that does not answer: it may be the wrong table, or
     /// an emptied one, and that must not end anything on the client. Master keys of these ids are read
     /// for if they are not loaded, at most once per cooldown; if that fails it is a fault too.
-    pub(super) async fn minting_keys(
+    pub(crate) async fn minting_keys(
         &self,
         ids: &[u8],
         now: Timestamp,

@@ -11,7 +11,6 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use base64::Engine as _;
@@ -20,6 +19,7 @@ use serde_json::{Map, Value};
 
 use super::MasterKeys;
 use super::access::{Parts, decode_object, parts};
+use super::dpop::p256_thumbprint;
 use crate::model::{DeviceKey, DeviceKeyKind, SessionHandle, Timestamp};
 
 /// How long a challenge may be answered: longer than the cookie that comes with it lives.
@@ -72,13 +72,8 @@ impl BrowserKey {
     /// The name that a session knows it by (RFC 7638 §3).
     #[must_use]
     pub fn device_key(&self) -> DeviceKey {
-        let (x, y) = self.0.split_at(32);
-        let [x, y] = [x, y].map(|number| URL_SAFE_NO_PAD.encode(number));
-        let json = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
-        let mut thumbprint = [0; DeviceKey::LEN];
-        // SHA-256 has as many bytes.
-        thumbprint.copy_from_slice(digest(&SHA256, json.as_bytes()).as_ref());
-        DeviceKey { kind: DeviceKeyKind::Dbsc, thumbprint }
+        let (x, y) = self.0.split_at(Self::LEN / 2);
+        DeviceKey { kind: DeviceKeyKind::Dbsc, thumbprint: p256_thumbprint(x, y) }
     }
 }
 

@@ -288,33 +288,41 @@ fn public_key(algorithm: &str, jwk: &Map<String, Value>) -> Option<(ParsedPublic
         URL_SAFE_NO_PAD.decode(text(name)?).ok()?.try_into().ok()
     };
     let (x, type_and_curve) = (number("x")?, (text("kty")?, text("crv")?));
-    // A number has one spelling only, so writing it again gives what was read.
-    let written = |number: &[u8]| URL_SAFE_NO_PAD.encode(number);
     match (algorithm, type_and_curve) {
         ("ES256", ("EC", "P-256")) => {
             let y = number("y")?;
             let point = [&[4_u8][..], &x, &y].concat();
             let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).ok()?;
-            let (x, y) = (written(&x), written(&y));
-            let json = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
-            Some((key, named(&json)))
+            Some((key, named(p256_thumbprint(&x, &y))))
         }
         ("EdDSA" | "Ed25519", ("OKP", "Ed25519")) => {
             let key = ParsedPublicKey::new(&ED25519, x).ok()?;
-            let json = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, written(&x));
-            Some((key, named(&json)))
+            let x = URL_SAFE_NO_PAD.encode(x);
+            let json = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
+            Some((key, named(thumbprint(&json))))
         }
         _ => None,
     }
 }
 
-/// The key whose JWK is that: its required members in the order of their names, without white space (RFC 7638
+const fn named(thumbprint: [u8; DeviceKey::LEN]) -> DeviceKey {
+    DeviceKey { kind: DeviceKeyKind::Dpop, thumbprint }
+}
+
+/// The thumbprint of the point of P-256 that has these coordinates, of 32 bytes each.
+pub(super) fn p256_thumbprint(x: &[u8], y: &[u8]) -> [u8; DeviceKey::LEN] {
+    // A number has one spelling only, so writing it again gives what was read.
+    let [x, y] = [x, y].map(|number| URL_SAFE_NO_PAD.encode(number));
+    thumbprint(&format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#))
+}
+
+/// The thumbprint of a JWK: its required members in the order of their names, without white space (RFC 7638
 /// §3).
-fn named(json: &str) -> DeviceKey {
+fn thumbprint(json: &str) -> [u8; DeviceKey::LEN] {
     let mut thumbprint = [0; DeviceKey::LEN];
     // SHA-256 has as many bytes.
     thumbprint.copy_from_slice(digest(&SHA256, json.as_bytes()).as_ref());
-    DeviceKey { kind: DeviceKeyKind::Dpop, thumbprint }
+    thumbprint
 }
 
 fn check_claims(
