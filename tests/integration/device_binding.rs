@@ -85,8 +85,15 @@ fn challenge_of(response: &Response<Bytes>) -> (String, String) {
 }
 
 impl Browser {
-    /// Signs in and registers a key.
+    /// Signs in, registers a key, and shows that it has it.
     async fn bound(stack: &Harness) -> Self {
+        let mut browser = Self::registered(stack).await;
+        assert_eq!(browser.refresh(stack).await, 200);
+        browser
+    }
+
+    /// Signs in and registers a key.
+    async fn registered(stack: &Harness) -> Self {
         let (tokens, challenge) = sign_in(stack).await;
         let key = key();
         let response = register(stack, &tokens, &proof(&key, &challenge, true)).await;
@@ -240,6 +247,56 @@ async fn whoever_lacks_the_key_is_told_so_and_changes_nothing() {
         assert!(!response.headers().contains_key("front-token"));
     }
     assert_eq!(stack.store.session(&browser.handle()).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_browser_that_never_heard_that_it_is_bound_keeps_its_session() {
+    let stack = Harness::new(&[REQUIRE]).await;
+    let mut browser = Browser::registered(&stack).await;
+    browser.device.clear();
+    for _ in 0..3 {
+        stack.clock.advance(stack.config.lifetimes.access_token);
+        assert_eq!(browser.refresh(&stack).await, 200);
+    }
+    let session = stack.store.session(&browser.handle()).await.unwrap().unwrap();
+    assert!(session.device_pending);
+}
+
+/// Until then a thief is as good as the browser that does not know; from then on it gets nothing.
+#[tokio::test]
+async fn with_the_first_proof_of_a_key_it_is_demanded_for_good() {
+    for policy in [REQUIRE, REPORT] {
+        let stack = Harness::new(&[policy]).await;
+        let mut owner = Browser::registered(&stack).await;
+        stack.clock.advance(PROOF_LIFE * 2);
+        let stolen = [("cookie", &*owner.tokens.refresh_cookie())].map(|(k, v)| (k, v.to_owned()));
+        let stolen = stolen.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let taken = Tokens::of(&stack.refresh(&stolen).await);
+        assert_ne!(taken.refresh, "");
+        // In the window it is a repetition, which settles it as a rotation does.
+        stack.clock.advance(Duration::from_secs(1));
+        owner.prove(&stack).await;
+        assert_eq!(owner.refresh(&stack).await, 200);
+        let stack = stack.redeployed(&[REQUIRE]).await;
+        for token in [&taken, &owner.tokens] {
+            let response = stack.refresh(&[("cookie", &token.refresh_cookie())]).await;
+            assert_eq!(response.status(), 401, "{policy:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_registration_that_is_repeated_later_takes_no_demand_back() {
+    let stack = Harness::new(&[REQUIRE]).await;
+    let (tokens, challenge) = sign_in(&stack).await;
+    let key = key();
+    let registration = proof(&key, &challenge, true);
+    let answer = register(&stack, &tokens, &registration).await;
+    let device = cookie(answer.headers(), "sDevice").unwrap();
+    let jar = format!("{}; sDevice={device}", tokens.refresh_cookie());
+    assert_eq!(stack.refresh(&[("cookie", &jar)]).await.status(), 200);
+    assert_eq!(register(&stack, &tokens, &registration).await.status(), 200);
+    assert_eq!(stack.refresh(&[("cookie", &tokens.refresh_cookie())]).await.status(), 401);
 }
 
 #[tokio::test]
@@ -440,7 +497,7 @@ fn one(operation: &str) -> Vec<Call> {
 #[tokio::test]
 async fn a_sign_in_and_a_registration_are_one_write_each_and_a_proof_is_no_request() {
     let stack = Harness::new(&[REQUIRE]).await;
-    let mut browser = Browser::bound(&stack).await;
+    let mut browser = Browser::registered(&stack).await;
     stack.wire.take_calls();
     let (tokens, challenge) = sign_in(&stack).await;
     assert_eq!(stack.wire.take_calls(), one("PutItem"));

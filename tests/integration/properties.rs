@@ -54,6 +54,7 @@ fn session(custom: Map<String, Value>) -> Session {
         last_used_by: Device::new(Some("agent"), None),
         repeats: None,
         device_key: None,
+        device_pending: false,
         revocation: None,
     }
 }

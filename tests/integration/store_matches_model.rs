@@ -65,7 +65,8 @@ fn any_session(rng: &mut StdRng) -> (RefreshPolicy, Session) {
         revoked_at: rng.random_bool(0.05).then_some(START),
     };
     let device_key = any_key(rng);
-    (policy, Session { handle, refresh, device_key, ..events::session() })
+    let device_pending = device_key.is_some() && rng.random_bool(0.3);
+    (policy, Session { handle, refresh, device_key, device_pending, ..events::session() })
 }
 
 /// None, or one of three.
@@ -77,9 +78,10 @@ fn any_key(rng: &mut StdRng) -> Option<DeviceKey> {
 }
 
 fn any_demand(session: &Session, rng: &mut StdRng) -> KeyDemand {
-    match rng.random_range(0..3) {
+    match rng.random_range(0..5) {
         0 => KeyDemand::Nothing,
-        1 => KeyDemand::Proved(any_key(rng)),
+        1 => KeyDemand::Noted(session.device_key),
+        2 => KeyDemand::Proved(any_key(rng)),
         _ => KeyDemand::Proved(session.device_key),
     }
 }
@@ -113,7 +115,7 @@ async fn a_rotation_is_applied_exactly_when_the_rule_says_so() {
         let device = phone();
         let handle = &session.handle;
         let demand = any_demand(&session, &mut rng);
-        let is_proved = demand.is_met(session.device_key);
+        let is_proved = demand.is_met(session.device_key, session.device_pending);
         unproved += u64::from(!is_proved);
         let rotation =
             Rotation { handle, presented, now: START, policy, expires_at, device: &device, demand };
@@ -124,7 +126,14 @@ async fn a_rotation_is_applied_exactly_when_the_rule_says_so() {
             Decision::Rotate(next) => {
                 applied += 1;
                 let refresh = RefreshState { expires_at, ..next };
-                Written::Applied(Session { refresh, last_used_by: device, ..session.clone() })
+                let device_pending = session.device_pending && !demand.ends_pending();
+                let session = session.clone();
+                Written::Applied(Session {
+                    refresh,
+                    device_pending,
+                    last_used_by: device,
+                    ..session
+                })
             }
             _ => Written::Refused(Some(session.clone())),
         };
@@ -141,23 +150,21 @@ async fn a_rotation_is_applied_exactly_when_the_rule_says_so() {
 #[tokio::test]
 async fn a_session_is_bound_while_it_is_alive_to_one_key_for_good() {
     let (store, mut rng) = (fresh_store().await, StdRng::seed_from_u64(3));
-    let (mut bound, mut repeated) = (0, 0);
+    let mut bound = 0;
     for case in 0..CASES / 4 {
         let (_, session) = any_session(&mut rng);
         let Some(key) = any_key(&mut rng) else { continue };
         store.create_session(&session).await.unwrap();
         let written = store.bind_session(&session.handle, key, START).await.unwrap();
-        let is_free = session.device_key.is_none_or(|known| known == key);
         bound += u64::from(session.device_key.is_none());
-        repeated += u64::from(session.device_key == Some(key));
-        let expected = if session.is_alive(START) && is_free {
-            Written::Applied(Session { device_key: Some(key), ..session })
+        let expected = if session.is_alive(START) && session.device_key.is_none() {
+            Written::Applied(Session { device_key: Some(key), device_pending: true, ..session })
         } else {
             Written::Refused(Some(session))
         };
         assert_eq!(written, expected, "case {case}");
     }
-    assert!(bound > 10 && repeated > 10, "{bound} bound, {repeated} repeated");
+    assert!(bound > 10, "{bound} bound");
     let nobody = SessionHandle::random(&UserId::new("user-2"), &mut rng);
     let key = DeviceKey { kind: DeviceKeyKind::Dbsc, thumbprint: [1; DeviceKey::LEN] };
     assert_eq!(store.bind_session(&nobody, key, START).await.unwrap(), Written::Refused(None));
@@ -182,7 +189,7 @@ fn meanwhile(seen: &RefreshState, rng: &mut StdRng) -> Option<RefreshState> {
 
 #[tokio::test]
 async fn a_decision_is_applied_only_to_the_state_it_was_made_on() {
-    let (store, mut rng) = (fresh_store().await, StdRng::seed_from_u64(2));
+    let (store, mut rng) = (fresh_store().await, StdRng::seed_from_u64(5));
     let (mut handed_out, mut minted, mut entombed) = (0, 0, 0);
     for case in 0..CASES {
         let (policy, mut seen) = any_session(&mut rng);
@@ -194,7 +201,13 @@ async fn a_decision_is_applied_only_to_the_state_it_was_made_on() {
         let found = meanwhile(&seen.refresh, &mut rng);
         let found = found.map(|refresh| Session { refresh, ..seen.clone() });
         let key = if rng.random_bool(0.1) { any_key(&mut rng) } else { None };
-        let found = found.map(|it| Session { device_key: it.device_key.or(key), ..it });
+        let is_proved_meanwhile = rng.random_bool(0.2);
+        let found = found.map(|it| Session {
+            device_key: it.device_key.or(key),
+            device_pending: it.device_pending && !is_proved_meanwhile,
+            ..it
+        });
+        let ends_pending = rng.random_bool(0.3);
         if let Some(found) = &found {
             store.create_session(found).await.unwrap();
         }
@@ -202,20 +215,25 @@ async fn a_decision_is_applied_only_to_the_state_it_was_made_on() {
         // not handed out in between.
         let same = found.as_ref().filter(|found| {
             let (a, b) = (&found.refresh, &seen.refresh);
-            (a.current, a.parent, a.minted_at, None, found.device_key)
-                == (b.current, b.parent, b.minted_at, a.revoked_at, seen.device_key)
+            let bound = |it: &Session| (it.device_key, it.device_pending);
+            (a.current, a.parent, a.minted_at, None, bound(found))
+                == (b.current, b.parent, b.minted_at, a.revoked_at, bound(&seen))
         });
         let unanswered = same.filter(|f| f.refresh.answered_at == seen.refresh.answered_at);
         let (written, expected) = match decision {
             Decision::Coalesce(next) | Decision::Serve(next) if next != seen.refresh => {
                 let next = seen.clone().repeated(next, &phone());
+                let device_pending = next.device_pending && !ends_pending;
+                let next = Session { device_pending, ..next };
                 let forward = same.filter(|f| f.refresh.answered_at < next.refresh.answered_at);
                 handed_out += u64::from(forward.is_some());
                 (store.advance(&seen, &next).await.unwrap(), forward.map(|_| next))
             }
             Decision::Recover(refresh) | Decision::Reclaim(refresh) => {
                 minted += u64::from(unanswered.is_some());
-                let next = Session { refresh, last_used_by: phone(), ..seen.clone() };
+                let device_pending = seen.device_pending && !ends_pending;
+                let last_used_by = phone();
+                let next = Session { refresh, last_used_by, device_pending, ..seen.clone() };
                 (store.advance(&seen, &next).await.unwrap(), unanswered.map(|_| next))
             }
             _ => {

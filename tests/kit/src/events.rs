@@ -40,6 +40,7 @@ pub fn session() -> Session {
         last_used_by: Device::default(),
         repeats: None,
         device_key: None,
+        device_pending: false,
         revocation: None,
     }
 }

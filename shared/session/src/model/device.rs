@@ -89,25 +89,38 @@ impl TryFrom<String> for DeviceKey {
     }
 }
 
-/// What a refresh needs of a session's device key.
+/// What a refresh needs of a session's device key. With it goes the key that was proved, if one was.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum KeyDemand {
-    /// Nothing: whatever the session's key is, it need not be proved.
+    /// Nothing, and nobody looked at proofs.
     Nothing,
-    /// That the session has no key, or that it is the one proved; `None` if none was.
+    /// Nothing: whatever the session's key is, it need not be proved.
+    Noted(Option<DeviceKey>),
+    /// That the session has no key, or that it is the one proved. As long as the device has never proved it,
+    /// no proof will do, too: a browser that never heard that it is bound would lose its session.
     Proved(Option<DeviceKey>),
 }
 
 impl KeyDemand {
-    /// Whether a session with that key may be refreshed.
+    /// Whether a session with that key may be refreshed; `is_pending` as in
+    /// [`Session::device_pending`](super::Session::device_pending).
     ///
     /// The store states the same as a condition of its write.
     #[must_use]
-    pub fn is_met(self, key: Option<DeviceKey>) -> bool {
+    pub fn is_met(self, key: Option<DeviceKey>, is_pending: bool) -> bool {
         match self {
-            Self::Nothing => true,
-            Self::Proved(proved) => key.is_none() || key == proved,
+            Self::Nothing | Self::Noted(_) => true,
+            Self::Proved(None) => key.is_none() || is_pending,
+            Self::Proved(Some(proved)) => key.is_none_or(|key| key == proved),
         }
+    }
+
+    /// Whether the refresh shows that the browser knows of the session's key: its cookie is given out for that
+    /// very key only.
+    #[must_use]
+    pub const fn ends_pending(self) -> bool {
+        let (Self::Noted(proved) | Self::Proved(proved)) = self else { return false };
+        matches!(proved, Some(DeviceKey { kind: DeviceKeyKind::Dbsc, .. }))
     }
 }
 
@@ -126,10 +139,22 @@ mod tests {
         let (dbsc, dpop) = (key(DeviceKeyKind::Dbsc, 1), key(DeviceKeyKind::Dpop, 1));
         let other = key(DeviceKeyKind::Dbsc, 2);
         for proved in [None, Some(dbsc), Some(dpop), Some(other)] {
-            assert!(KeyDemand::Proved(proved).is_met(None));
-            assert_eq!(KeyDemand::Proved(proved).is_met(Some(dbsc)), proved == Some(dbsc));
+            assert!(KeyDemand::Proved(proved).is_met(None, false));
+            assert_eq!(KeyDemand::Proved(proved).is_met(Some(dbsc), false), proved == Some(dbsc));
+            assert!(KeyDemand::Noted(proved).is_met(Some(dbsc), false));
         }
-        assert!(KeyDemand::Nothing.is_met(Some(dbsc)));
+        assert!(KeyDemand::Nothing.is_met(Some(dbsc), false));
+    }
+
+    #[test]
+    fn a_key_that_was_never_proved_is_not_demanded_and_no_other_key_takes_its_place() {
+        let (dbsc, dpop) = (key(DeviceKeyKind::Dbsc, 1), key(DeviceKeyKind::Dpop, 1));
+        let other = key(DeviceKeyKind::Dbsc, 2);
+        for (proved, expected) in
+            [(None, true), (Some(dbsc), true), (Some(dpop), false), (Some(other), false)]
+        {
+            assert_eq!(KeyDemand::Proved(proved).is_met(Some(dbsc), true), expected, "{proved:?}");
+        }
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub struct Session {
     pub repeats: Option<Repeats>,
     /// The key that the session is bound to, if it is; set once and never changed.
     pub device_key: Option<DeviceKey>,
+    /// Whether the device has yet to prove that it knows of the key: the answer that said so may be lost.
+    pub device_pending: bool,
     /// Why it was ended; set exactly when `refresh.revoked_at` is.
     pub revocation: Option<Revocation>,
 }
@@ -57,6 +59,12 @@ impl Session {
     #[must_use]
     pub fn last_refreshed_at(&self) -> Timestamp {
         self.refresh.minted_at.unwrap_or(self.created_at)
+    }
+
+    /// The key that the session is bound to, once its device has shown that it knows of it.
+    #[must_use]
+    pub fn proved_device_key(&self) -> Option<DeviceKey> {
+        self.device_key.filter(|_| !self.device_pending)
     }
 
     /// The session after its newest generation was handed out again, to `device`.
@@ -147,7 +155,7 @@ pub struct SessionInformation {
     pub last_refreshed_at: Timestamp,
     /// Who did that.
     pub last_used_by: Device,
-    /// Whether it is bound to a key of the device; left out when serialised if it is not.
+    /// Whether it is bound to a key of the device, which has proved it; left out when serialised if it is not.
     #[serde(skip_serializing_if = "is_false")]
     pub device_bound: bool,
     /// What the application keeps with it.
@@ -173,6 +181,7 @@ impl SessionInformation {
 
 impl From<Session> for SessionInformation {
     fn from(session: Session) -> Self {
+        let device_bound = session.proved_device_key().is_some();
         Self {
             handle: session.handle,
             created_at: session.created_at,
@@ -180,7 +189,7 @@ impl From<Session> for SessionInformation {
             last_refreshed_at: session.last_refreshed_at(),
             subject: session.subject,
             last_used_by: session.last_used_by,
-            device_bound: session.device_key.is_some(),
+            device_bound,
             session_data: session.session_data,
             access_token_payload: session.access_token_payload,
         }

@@ -129,6 +129,7 @@ impl<S: SignInStore> Sessions<S> {
             last_used_by: device,
             repeats: None,
             device_key: new.device_key,
+            device_pending: false,
             revocation: None,
         };
         let bytes = longest_front_json(&session);

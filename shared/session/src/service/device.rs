@@ -49,7 +49,8 @@ pub enum BrowserAnswer {
 }
 
 impl<S: SessionBinder + PrivateKeyReader> Sessions<S> {
-    /// Binds a session to the key that a browser proves, in one write. `presented` are the refresh tokens
+    /// Binds a session to the key that a browser proves, in one write; the key is demanded once the browser has
+    /// shown with a refresh that it knows of it. `presented` are the refresh tokens
     /// that came along, one of which must be of the session that the challenge was made for. Repeating
     /// the call is harmless.
     ///
@@ -72,8 +73,13 @@ impl<S: SessionBinder + PrivateKeyReader> Sessions<S> {
             return Ok(Registration::Refused);
         };
         let key = browser.device_key();
-        let Written::Applied(session) = self.store.bind_session(&handle, key, now).await? else {
-            return Ok(Registration::Refused);
+        let session = match self.store.bind_session(&handle, key, now).await? {
+            Written::Applied(session) => session,
+            // The browser repeats itself.
+            Written::Refused(Some(seen)) if seen.device_key == Some(key) && seen.is_alive(now) => {
+                seen
+            }
+            Written::Refused(_) => return Ok(Registration::Refused),
         };
         self.tell(|| SessionEvent::DeviceBound {
             handle,

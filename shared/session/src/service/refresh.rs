@@ -284,14 +284,17 @@ impl Asked<'_> {
     /// What is needed of the session's device key.
     const fn demand(&self) -> KeyDemand {
         match self.binding {
-            DeviceBinding::Off | DeviceBinding::Report => KeyDemand::Nothing,
+            DeviceBinding::Off => KeyDemand::Nothing,
+            DeviceBinding::Report => KeyDemand::Noted(self.proved),
             DeviceBinding::Require => KeyDemand::Proved(self.proved),
         }
     }
 
     /// Whether a session that was served should have had a proof.
     fn is_to_report(&self, session: &Session) -> bool {
-        self.binding.is_on() && !KeyDemand::Proved(self.proved).is_met(session.device_key)
+        let is_pending = false; // It is worth telling that the browser may not know of its key.
+        self.binding.is_on()
+            && !KeyDemand::Proved(self.proved).is_met(session.device_key, is_pending)
     }
 
     /// What comes next, given the session that was found there.
@@ -304,7 +307,7 @@ impl Asked<'_> {
             generation: self.generation,
             may_be_late: seen.keeper == Keeper::Script
                 && self.device.agent == seen.last_used_by.agent,
-            is_proved: self.demand().is_met(seen.device_key),
+            is_proved: self.demand().is_met(seen.device_key, seen.device_pending),
         };
         match decide(&seen.refresh, presented, self.now, self.policy) {
             // Only if the session changed between the write and its answer.
@@ -334,13 +337,15 @@ impl Asked<'_> {
 
     /// The session in that state, to which this request brings it.
     fn advanced(&self, seen: &Session, state: RefreshState) -> Session {
+        let device_pending = seen.device_pending && !self.demand().ends_pending();
+        let seen = Session { device_pending, ..seen.clone() };
         if state.current == seen.refresh.current {
-            return seen.clone().repeated(state, self.device);
+            return seen.repeated(state, self.device);
         }
         Session {
             refresh: RefreshState { expires_at: self.expires_at, ..state },
             last_used_by: self.device.clone(),
-            ..seen.clone()
+            ..seen
         }
     }
 
@@ -467,6 +472,7 @@ mod tests {
             last_used_by: phone(),
             repeats: None,
             device_key: None,
+            device_pending: false,
             revocation: None,
         }
     }

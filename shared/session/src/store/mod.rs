@@ -228,7 +228,7 @@ pub trait SessionRefresher {
 
 /// Binds a session to the key of a device.
 pub trait SessionBinder {
-    /// Records the key, if the session is alive and has none, or this one. Repeating the call is harmless.
+    /// Records the key, which the device has yet to prove, if the session is alive and has none.
     ///
     /// # Errors
     ///

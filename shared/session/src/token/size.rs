@@ -67,6 +67,7 @@ mod tests {
             last_used_by: Device::default(),
             repeats: None,
             device_key: None,
+            device_pending: false,
             revocation: None,
         }
     }

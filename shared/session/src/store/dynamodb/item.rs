@@ -65,6 +65,8 @@ struct SessionItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     device_key: Option<DeviceKey>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    device_pending: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     revoked_at: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revocation: Option<Revocation>,
@@ -125,6 +127,7 @@ pub(super) fn from_session(pk: String, session: &Session) -> Result<Item, StoreE
         last_used_by: session.last_used_by.clone(),
         repeats: session.repeats.clone(),
         device_key: session.device_key,
+        device_pending: session.device_pending.then_some(true),
         revoked_at: refresh.revoked_at.map(Timestamp::as_millis),
         revocation: session.revocation.clone(),
         ttl: ttl(refresh.expires_at),
@@ -182,6 +185,7 @@ pub(super) fn to_session(handle: &SessionHandle, item: Item) -> Result<Session, 
         last_used_by: item.last_used_by,
         repeats: item.repeats,
         device_key: item.device_key,
+        device_pending: item.device_pending.unwrap_or_default(),
         revocation: item.revocation,
     })
 }

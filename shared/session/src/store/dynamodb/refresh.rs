@@ -18,8 +18,18 @@ const IS_AS_ANSWERED: &str = "answered_at = :seen_answered_at";
 /// The condition that the session was not bound in between: a key that was seen never changes.
 const IS_UNBOUND: &str = " AND attribute_not_exists(device_key)";
 
+/// The condition that the device has yet to prove its key.
+const IS_PENDING: &str = " AND attribute_exists(device_pending)";
+
 /// The condition that there is no device key, or that it is the one proved.
 const IS_PROVED: &str = " AND (attribute_not_exists(device_key) OR device_key = :proved)";
+
+/// The condition that there is no device key, or that the device has yet to prove it.
+const NEEDS_NO_PROOF: &str =
+    " AND (attribute_not_exists(device_key) OR attribute_exists(device_pending))";
+
+/// What the first proof of the device key changes.
+const END_PENDING: &str = " REMOVE device_pending";
 
 /// What every new generation changes.
 const MINT: &str = "#current = :current, parent = :parent, chain = :chain, moved = :moved, \
@@ -30,14 +40,16 @@ impl SessionRefresher for DynamoDb {
     async fn rotate(&self, rotation: Rotation<'_>) -> Result<Written, StoreError> {
         let Rotation { handle, presented, now, policy, expires_at, device, demand } = rotation;
         let is_proved = match demand {
-            KeyDemand::Nothing => "",
-            KeyDemand::Proved(_) => IS_PROVED,
+            KeyDemand::Nothing | KeyDemand::Noted(_) => "",
+            KeyDemand::Proved(None) => NEEDS_NO_PROOF,
+            KeyDemand::Proved(Some(_)) => IS_PROVED,
         };
+        let end_pending = if demand.ends_pending() { END_PENDING } else { "" };
         let request = self
             .update(handle)
             // What stands on the right is what was there before.
             .update_expression(format!(
-                "SET {MINT}, spent1 = :parent, spent2 = spent1, spent3 = spent2"
+                "SET {MINT}, spent1 = :parent, spent2 = spent1, spent3 = spent2{end_pending}"
             ))
             .condition_expression(format!(
                 "#current = :parent AND minted_at < :cutoff AND {IS_ALIVE}{is_proved}"
@@ -55,11 +67,10 @@ impl SessionRefresher for DynamoDb {
             .expression_attribute_values(":ttl", n(item::ttl(expires_at)))
             .expression_attribute_values(":device", item::value(handle, device)?);
         let request = match demand {
-            KeyDemand::Nothing => request,
-            // A null equals no key.
-            KeyDemand::Proved(key) => {
+            KeyDemand::Proved(Some(key)) => {
                 request.expression_attribute_values(":proved", item::value(handle, &key)?)
             }
+            KeyDemand::Nothing | KeyDemand::Noted(_) | KeyDemand::Proved(None) => request,
         };
         written(handle, request.send().await)
     }
@@ -67,10 +78,14 @@ impl SessionRefresher for DynamoDb {
     async fn advance(&self, seen: &Session, next: &Session) -> Result<Written, StoreError> {
         let (handle, state) = (&seen.handle, &next.refresh);
         let is_bound_as_seen = is_bound_as_seen(seen);
+        let is_ended = seen.device_pending && !next.device_pending;
+        let end_pending = if is_ended { END_PENDING } else { "" };
         let request = self.update(handle).set_as_seen(&seen.refresh);
         let request = if state.current == seen.refresh.current {
             request
-                .update_expression("SET answered_at = :answered_at, repeats = :repeats")
+                .update_expression(format!(
+                    "SET answered_at = :answered_at, repeats = :repeats{end_pending}"
+                ))
                 // It only ever goes forward, whoever comes last.
                 .condition_expression(format!(
                     "{IS_AS_SEEN} AND answered_at < :answered_at{is_bound_as_seen}"
@@ -80,7 +95,7 @@ impl SessionRefresher for DynamoDb {
         } else {
             request
                 .update_expression(format!(
-                    "SET {MINT}, displaced = :displaced, reclaimed_at = :reclaimed_at"
+                    "SET {MINT}, displaced = :displaced, reclaimed_at = :reclaimed_at{end_pending}"
                 ))
                 .condition_expression(format!(
                     "{IS_AS_SEEN} AND {IS_AS_ANSWERED}{is_bound_as_seen}"
@@ -133,10 +148,11 @@ impl SessionBinder for DynamoDb {
     ) -> Result<Written, StoreError> {
         let result = self
             .update(handle)
-            .update_expression("SET device_key = :proved")
-            .condition_expression(format!("{IS_ALIVE}{IS_PROVED}"))
+            .update_expression("SET device_key = :key, device_pending = :pending")
+            .condition_expression(format!("{IS_ALIVE}{IS_UNBOUND}"))
             .expression_attribute_values(":now", n(now.as_millis()))
-            .expression_attribute_values(":proved", item::value(handle, &key)?)
+            .expression_attribute_values(":key", item::value(handle, &key)?)
+            .expression_attribute_values(":pending", item::value(handle, &true)?)
             .send()
             .await;
         written(handle, result)
@@ -144,7 +160,11 @@ impl SessionBinder for DynamoDb {
 }
 
 const fn is_bound_as_seen(seen: &Session) -> &'static str {
-    if seen.device_key.is_some() { "" } else { IS_UNBOUND }
+    match (seen.device_key, seen.device_pending) {
+        (None, _) => IS_UNBOUND,
+        (Some(_), true) => IS_PENDING,
+        (Some(_), false) => "",
+    }
 }
 
 /// Binds what conditions compare with.
