@@ -329,12 +329,14 @@ fn the_settings_that_are_checked_are_those_of_the_functions() {
     }
     let mut checked: Variables =
         settings.iter().map(|(name, value)| (text(name), value.clone())).collect();
-    assert_eq!(checked.remove("Architecture").as_ref().map(text).as_deref(), Some("Architecture"));
+    for name in ["Architecture", "Tracing"] {
+        assert_eq!(checked.remove(name).as_ref().map(text).as_deref(), Some(name));
+    }
     assert_eq!(checked, wanted);
     // Of how a function runs nothing else takes a value from a parameter.
     let globals = template()["Globals"]["Function"].clone();
     for (name, value) in globals.as_mapping().unwrap() {
-        let is_known = ["Environment", "Architectures", "DeploymentPreference"];
+        let is_known = ["Environment", "Architectures", "Tracing", "DeploymentPreference"];
         assert!(is_known.contains(&&*text(name)) || parameters_in(value).is_empty(), "{name:?}");
     }
 }
@@ -477,6 +479,11 @@ fn every_authorizer_has_an_alarm_on_faults_and_on_throttling() {
         let unauthorized = format!("$.fields.message != \"{:?}\"", Refusal::Unauthorized);
         let pattern = text(&filter["FilterPattern"]);
         assert!(pattern.contains(&unauthorized), "{pattern}");
+        // A crash is "error" wherever it happens, not at the start alone.
+        for status in ["timeout", "failure", "error"] {
+            let ended = format!("|| ($.record.status = \"{status}\")");
+            assert!(pattern.contains(&ended), "{pattern}");
+        }
     }
 }
 
