@@ -22,6 +22,7 @@ FUNCTION ?= refresh
 EVENT ?= ok
 # Short lifetimes, so that refreshes and theft can be watched on the demo page.
 ARGS ?= --access-token-ttl 30 --refresh-flight 2
+LAMBDA_BUILD = cargo lambda build $(LOCKED) --release $(if $(filter arm64,$(ARCH)),--arm64,--x86-64) $(addprefix --package ,$(FUNCTIONS))
 # Installs the Python packages that a file pins, into the virtual environment that the target is in.
 define INSTALL_PYTHON
 rm -rf $(@D) && python3 -m venv $(@D)
@@ -31,7 +32,7 @@ endef
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help run test evidence setup page fmt fmt-check lint doc unit verifiers prove fuzz deny advisories sam-lint examples build emulator browser sdk sam-local clean
+.PHONY: help run test evidence setup page fmt fmt-check lint doc unit verifiers prove fuzz deny advisories sam-lint examples build zips emulator browser sdk sam-local clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,9 +78,12 @@ examples: $(TOOLS) ## Check: the crates are packed, and every example builds, ou
 	@scripts/example-tests
 # SAM builds one function at a time and in silence; here they share the cores and show progress, and SAM finds them done.
 build: $(TOOLS) ## Check: the functions build as they are deployed, on ARCH=arm64 or x86_64, and are small
-	cargo lambda build $(LOCKED) --release $(if $(filter arm64,$(ARCH)),--arm64,--x86-64) $(addprefix --package ,$(FUNCTIONS))
+	$(LAMBDA_BUILD)
 	sam build --parameter-overrides Architecture=$(ARCH)
 	scripts/zip-sizes
+zips: $(TOOLS) ## Make the functions' zips, on ARCH=arm64 or x86_64, for Terraform, CDK and the like
+	$(LAMBDA_BUILD) --output-format zip
+	@wc -c $${CARGO_TARGET_DIR:-target}/lambda/*/bootstrap.zip
 emulator: ARCH := $(MACHINE)
 emulator: build ## Check: the built functions, under Lambda's runtime emulator
 	@scripts/emulator-tests $(ARCH)

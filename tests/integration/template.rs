@@ -514,6 +514,81 @@ fn the_alarm_on_reuse_watches_the_metric_that_is_written() {
     assert_eq!(alarm["MetricName"], bootstrap::metrics::REUSE_DETECTED);
 }
 
+/// What Terraform, CDK and the like define the functions by; docs/attach/terraform-cdk.md has them read it.
+#[test]
+fn other_tools_give_each_function_what_the_template_gives_it() {
+    let globals = &template()["Globals"]["Function"];
+    let mut expected = serde_json::Map::new();
+    // What checks settings is of CloudFormation alone.
+    for function in functions().iter().filter(|it| it.name != "CheckSettingsFunction") {
+        let properties = &function.resource["Properties"];
+        let setting = |name| properties.get(name).unwrap_or(&globals[name]).as_u64();
+        let binary = match function.code.strip_prefix("functions/").unwrap() {
+            "core" => "core-driver",
+            name => name,
+        };
+        // Those with a value from a parameter are what a deployer may add.
+        let is_fixed = |value: &Value| matches!(value, Value::String(text) if !text.is_empty());
+        let variables = set(properties).into_iter().filter(|(_, value)| is_fixed(value));
+        let policies = properties["Policies"].as_sequence().unwrap().iter();
+        let statements = policies.filter_map(|policy| policy.get("Statement")?.as_sequence());
+        expected.insert(
+            kebab(function.name.trim_end_matches("Function")),
+            serde_json::json!({
+                "zip": format!("{binary}/bootstrap.zip"),
+                "memory": setting("MemorySize"),
+                "timeout": setting("Timeout"),
+                "variables": variables.map(|(name, value)| (name, json_of(&value))).collect::<serde_json::Map<_, _>>(),
+                "routes": routes_of(&function.name),
+                "statements": statements.flatten().map(json_of).collect::<Vec<_>>(),
+            }),
+        );
+    }
+    let file = include_str!("../../docs/attach/functions.json");
+    let file: serde_json::Value = serde_json::from_str(file).unwrap();
+    let expected = serde_json::Value::Object(expected);
+    assert_eq!(file, expected, "docs/attach/functions.json should be\n{expected:#}");
+}
+
+/// `StrictAuthorizer` is `strict-authorizer`.
+fn kebab(name: &str) -> String {
+    let parts = name.split_inclusive(|_: char| true).map(|letter| match letter.to_lowercase() {
+        lower if lower == letter => lower,
+        lower => format!("-{lower}"),
+    });
+    parts.collect::<String>().trim_start_matches('-').to_owned()
+}
+
+/// Method and path of what the HTTP API asks the function.
+fn routes_of(function: &str) -> BTreeSet<String> {
+    let paths = &template()["Resources"]["HttpApi"]["Properties"]["DefinitionBody"]["paths"];
+    let mut routes = BTreeSet::new();
+    for (path, methods) in paths.as_mapping().unwrap() {
+        for (method, operation) in methods.as_mapping().unwrap() {
+            let uri = text(&operation["x-amazon-apigateway-integration"]["uri"]);
+            if uri.contains(&format!("${{{function}.Arn}}")) {
+                routes.insert(format!("{} {}", text(method).to_uppercase(), text(path)));
+            }
+        }
+    }
+    routes
+}
+
+/// A part of the template that names no resources but the tables.
+fn json_of(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Mapping(members) => {
+            members.iter().map(|(name, value)| (text(name), json_of(value))).collect()
+        }
+        Value::Sequence(values) => values.iter().map(json_of).collect(),
+        value => match text(value).as_str() {
+            "SessionTable.Arn" => "SESSIONS_TABLE_ARN".into(),
+            "KeyTable.Arn" => "KEYS_TABLE_ARN".into(),
+            text => text.into(),
+        },
+    }
+}
+
 /// CHANGELOG's newest heading is the rule: the version, then the date of its release or the word unreleased.
 #[test]
 fn the_newest_heading_of_the_changelog_is_the_version_of_everything() {
