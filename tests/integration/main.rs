@@ -22,6 +22,7 @@ mod jwts;
 mod key_life;
 mod keys;
 mod layer;
+mod lifetimes;
 mod limits;
 mod manage;
 mod merges;

@@ -47,6 +47,8 @@ fn session(custom: Map<String, Value>) -> Session {
         subject,
         created_at: START,
         refresh: RefreshState::new(START.plus(Duration::from_hours(1)), None),
+        idle_ttl: None,
+        access_token_ttl: None,
         access_token_payload: custom.clone(),
         payload_size: PayloadSize::default(),
         session_data: custom,

@@ -66,7 +66,11 @@ fn any_session(rng: &mut StdRng) -> (RefreshPolicy, Session) {
     };
     let device_key = any_key(rng);
     let device_pending = device_key.is_some() && rng.random_bool(0.3);
-    (policy, Session { handle, refresh, device_key, device_pending, ..events::session() })
+    let idle_ttl =
+        [None, Some(MINUTE * 20), Some(MINUTE * 120), Some(MINUTE * 180)][rng.random_range(0..4)];
+    let session =
+        Session { handle, refresh, idle_ttl, device_key, device_pending, ..events::session() };
+    (policy, session)
 }
 
 /// None, or one of three.
@@ -111,29 +115,29 @@ async fn a_rotation_is_applied_exactly_when_the_rule_says_so() {
         // Most cases should get past the first comparison.
         let presented = if rng.random_bool(0.7) { session.refresh.current } else { presented };
         store.create_session(&session).await.unwrap();
-        let expires_at = START.plus(Duration::from_hours(2));
+        let idle_ttl = Duration::from_hours(2);
+        let is_own_too_long = rng.random_bool(0.3);
+        let own = session.idle_ttl.unwrap_or(idle_ttl);
+        let expires_at = START.plus(if is_own_too_long { idle_ttl } else { own });
         let device = phone();
         let handle = &session.handle;
         let demand = any_demand(&session, &mut rng);
         let is_proved = demand.is_met(session.device_key, session.device_pending);
         unproved += u64::from(!is_proved);
+        let (device, now) = (&device, START);
         let rotation =
-            Rotation { handle, presented, now: START, policy, expires_at, device: &device, demand };
+            Rotation { handle, presented, now, policy, idle_ttl, is_own_too_long, device, demand };
         let written = store.rotate(rotation).await.unwrap();
         let case = format!("case {case}: {presented:?} {policy:?} {demand:?} {session:?}");
         let presented = Presented { is_proved, ..prompt(presented) };
         let expected = match decide(&session.refresh, presented, START, policy) {
-            Decision::Rotate(next) => {
+            // One that the settings allow no more has to be seen first.
+            Decision::Rotate(next) if is_own_too_long || own <= idle_ttl => {
                 applied += 1;
                 let refresh = RefreshState { expires_at, ..next };
                 let device_pending = session.device_pending && !demand.ends_pending();
-                let session = session.clone();
-                Written::Applied(Session {
-                    refresh,
-                    device_pending,
-                    last_used_by: device,
-                    ..session
-                })
+                let (session, last_used_by) = (session.clone(), device.clone());
+                Written::Applied(Session { refresh, device_pending, last_used_by, ..session })
             }
             _ => Written::Refused(Some(session.clone())),
         };
@@ -191,7 +195,7 @@ fn meanwhile(seen: &RefreshState, rng: &mut StdRng) -> Option<RefreshState> {
 async fn a_decision_is_applied_only_to_the_state_it_was_made_on() {
     let (store, mut rng) = (fresh_store().await, StdRng::seed_from_u64(5));
     let (mut handed_out, mut minted, mut entombed) = (0, 0, 0);
-    for case in 0..CASES {
+    for case in 0..2 * CASES {
         let (policy, mut seen) = any_session(&mut rng);
         seen.refresh.revoked_at = None;
         let known = [Some(seen.refresh.current), seen.refresh.parent, seen.refresh.spent[0]];

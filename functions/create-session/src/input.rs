@@ -2,7 +2,9 @@
 //! no value comes back in an error: it may be a secret.
 
 use serde_json::{Map, Value};
-use session::model::{Authentication, NewSession, Subject, TenantId, Timestamp, UserId};
+use session::model::{
+    Authentication, NewSession, SessionLifetimes, Subject, TenantId, Timestamp, UserId,
+};
 use session::token::registered::unchangeable;
 
 use crate::refusal::Refusal;
@@ -35,6 +37,7 @@ impl Input {
         new.authentication = read.authentication()?;
         new.anti_csrf = read.flag("antiCsrf")?;
         new.idempotency_key = read.text("idempotencyKey")?;
+        new.lifetimes = read.lifetimes()?;
         let allow_cross_site = read.flag("allowCrossSite")?.unwrap_or_default();
         read.end("")?;
 
@@ -107,6 +110,16 @@ impl Members {
             methods.ok_or_else(|| Refusal::input("authentication.amr must be a list of texts"))?;
         read.end("authentication.")?;
         Ok(Some(Authentication { at: Timestamp::from_secs(at), methods }))
+    }
+
+    fn lifetimes(&mut self) -> Result<SessionLifetimes, Refusal> {
+        let members = self.object("lifetimes")?.unwrap_or_default();
+        serde_json::from_value(members.into()).map_err(|_| {
+            Refusal::input(
+                "lifetimes may have accessTokenTtlSeconds, refreshTokenTtlSeconds and \
+                 absoluteTtlSeconds, each a whole number",
+            )
+        })
     }
 
     fn end(self, within: &str) -> Result<(), Refusal> {

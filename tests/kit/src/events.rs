@@ -33,6 +33,8 @@ pub fn session() -> Session {
         subject,
         created_at: START,
         refresh: RefreshState::new(FAR, None),
+        idle_ttl: None,
+        access_token_ttl: None,
         access_token_payload: serde_json::Map::new(),
         payload_size: PayloadSize::default(),
         session_data: serde_json::Map::new(),

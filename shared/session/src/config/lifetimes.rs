@@ -1,9 +1,10 @@
 //! How long things live, with presets of NIST SP 800-63B.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::reader::{Reader, number, seconds};
-use crate::model::RefreshPolicy;
+use crate::model::{RefreshPolicy, SessionLifetimes, TenantId};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -31,6 +32,9 @@ pub struct Lifetimes {
     /// `SESSIONS_MAX_AUTH_AGE_SECONDS`, 1–86,400, default none: how long after a sign-in the user may end
     /// other sessions of theirs over HTTP; later they have to sign in again first (ASVS 7.5.2).
     pub max_auth_age: Option<Duration>,
+    /// `TENANT_LIFETIMES`, such as `{"acme":{"refreshTokenTtlSeconds":3600}}`, default none: shorter lives of
+    /// the sessions of some tenants. Sessions that began before keep what they began with.
+    pub tenants: BTreeMap<TenantId, SessionLifetimes>,
 }
 
 /// What an authenticator assurance level allows (NIST SP 800-63B-4 §5), and an access token that fits
@@ -106,6 +110,13 @@ impl Lifetimes {
                 let limit = number(text, (1, 1000))?;
                 u16::try_from(limit).map_err(|error| error.to_string())
             }),
+            tenants: read.or("TENANT_LIFETIMES", BTreeMap::new(), |text| {
+                serde_json::from_str(text).map_err(|error| {
+                    format!(
+                        "use JSON such as {{\"acme\":{{\"refreshTokenTtlSeconds\":3600}}}}: {error}"
+                    )
+                })
+            }),
             max_auth_age: read.optional("SESSIONS_MAX_AUTH_AGE_SECONDS", seconds((1, 86_400))),
         }
     }
@@ -117,22 +128,81 @@ impl Lifetimes {
                  over before it is idle for so long; lower the former or leave it out",
             );
         }
-        if self.access_token >= self.refresh_token {
-            read.problem(format!(
-                "ACCESS_TOKEN_TTL_SECONDS is {} and must be less than the {} s after which a session \
-                 ends unless refreshed: otherwise it is over before it is first refreshed",
-                self.access_token.as_secs(),
-                self.refresh_token.as_secs()
-            ));
+        let (access_token, end) = (self.access_token, self.refresh_token);
+        for problem in problems("ACCESS_TOKEN_TTL_SECONDS", access_token, end, refresh) {
+            read.problem(problem);
         }
-        // Whoever asks within W = 2F of another is taken for another tab (docs/rotation.md): if that is
-        // longer than the time between two refreshes, jitter included, nobody is ever noticed.
-        if self.access_token * 95 / 100 < refresh.flight() {
-            read.problem(format!(
-                "ACCESS_TOKEN_TTL_SECONDS less 5 % must not be below REFRESH_FLIGHT_SECONDS ({}): \
-                 otherwise a thief can always be taken for another tab; lower the latter, or leave it out",
-                refresh.flight().as_secs()
-            ));
+        for tenant in self.tenants.keys() {
+            if let Err(problem) = self.of_session(SessionLifetimes::default(), tenant, refresh) {
+                read.problem(format!("TENANT_LIFETIMES, of {tenant}: {problem}"));
+            }
         }
     }
+
+    /// What counts for a new session besides the settings: each of its own and its tenant's lives that is
+    /// shorter than theirs.
+    ///
+    /// # Errors
+    ///
+    /// The sentence that says what cannot work and what can.
+    pub(crate) fn of_session(
+        &self,
+        own: SessionLifetimes,
+        tenant: &TenantId,
+        refresh: RefreshPolicy,
+    ) -> Result<SessionLifetimes, String> {
+        let own = own.shortest(self.tenants.get(tenant).copied().unwrap_or_default());
+        for (name, life, least) in [
+            ("accessTokenTtlSeconds", own.access_token, 1),
+            ("refreshTokenTtlSeconds", own.refresh_token, 60),
+            ("absoluteTtlSeconds", own.absolute, 60),
+        ] {
+            if life.is_some_and(|life| life < Duration::from_secs(least)) {
+                return Err(format!("{name} must be at least {least}"));
+            }
+        }
+        let own = SessionLifetimes {
+            access_token: own.access_token.filter(|life| *life < self.access_token),
+            refresh_token: own.refresh_token.filter(|life| *life < self.refresh_token),
+            absolute: own.absolute.filter(|life| self.absolute.is_none_or(|end| *life < end)),
+        };
+        if own == SessionLifetimes::default() {
+            return Ok(own);
+        }
+        let idle = own.refresh_token.unwrap_or(self.refresh_token);
+        let end = own.absolute.or(self.absolute).map_or(idle, |absolute| absolute.min(idle));
+        let access_token = own.access_token.unwrap_or(self.access_token);
+        match problems("accessTokenTtlSeconds", access_token, end, refresh).pop() {
+            None => Ok(own),
+            Some(problem) => Err(problem),
+        }
+    }
+}
+
+/// What stands against access tokens of that life, the sessions ending after `end` unless refreshed.
+fn problems(
+    name: &str,
+    access_token: Duration,
+    end: Duration,
+    refresh: RefreshPolicy,
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    if access_token >= end {
+        problems.push(format!(
+            "{name} is {} and must be less than the {} s after which a session ends unless refreshed: \
+             otherwise it is over before it is first refreshed",
+            access_token.as_secs(),
+            end.as_secs()
+        ));
+    }
+    // Whoever asks within W = 2F of another is taken for another tab (docs/rotation.md): if that is
+    // longer than the time between two refreshes, jitter included, nobody is ever noticed.
+    if access_token * 95 / 100 < refresh.flight() {
+        problems.push(format!(
+            "{name} less 5 % must not be below REFRESH_FLIGHT_SECONDS ({}): otherwise a thief can always \
+             be taken for another tab; lower the latter, or leave it out",
+            refresh.flight().as_secs()
+        ));
+    }
+    problems
 }

@@ -17,6 +17,6 @@ pub use keys::{Demand, KeyLife, KeyState, RotationPolicy};
 pub use refresh::{Decision, Presented, RefreshPolicy, RefreshState, decide};
 pub use session::{
     Device, Keeper, NewSession, PayloadSize, Repeats, Revocation, Session, SessionInformation,
-    SessionsOf,
+    SessionLifetimes, SessionsOf,
 };
 pub use time::{Clock, Timestamp};

@@ -1,5 +1,7 @@
 //! A session: one signed-in device or browser of one user.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -20,6 +22,10 @@ pub struct Session {
     pub created_at: Timestamp,
     /// Generations, windows and ends: what the refresh rule decides by.
     pub refresh: RefreshState,
+    /// Its own idle life; none where the settings count.
+    pub idle_ttl: Option<Duration>,
+    /// The life of its own access tokens; none where the settings count.
+    pub access_token_ttl: Option<Duration>,
     /// Custom claims, copied into every access token.
     pub access_token_payload: Map<String, Value>,
     /// What is known of the size of the claims.
@@ -215,6 +221,8 @@ pub struct NewSession {
     /// What makes the sign-in repeatable: 1 to 256 bytes that no other sign-in of the user has. The same
     /// sign-in under the same key answers the same session for as long as it has not been refreshed.
     pub idempotency_key: Option<String>,
+    /// How long it lives, where that is less than the settings and those of its tenant say.
+    pub lifetimes: SessionLifetimes,
     /// A key that the client has proved with this very sign-in: the session is bound to it.
     pub device_key: Option<DeviceKey>,
 }
@@ -231,9 +239,43 @@ impl NewSession {
             authentication: None,
             anti_csrf: None,
             idempotency_key: None,
+            lifetimes: SessionLifetimes::default(),
             device_key: None,
         }
     }
+}
+
+/// How long a session and its tokens live, where that is not left to the settings. It only ever shortens:
+/// of several that say something the shortest counts. As JSON each is a number of seconds.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct SessionLifetimes {
+    /// How long an access token is valid; from 1 s.
+    #[serde(rename = "accessTokenTtlSeconds", deserialize_with = "seconds")]
+    pub access_token: Option<Duration>,
+    /// How long the session lives without a refresh; from 60 s.
+    #[serde(rename = "refreshTokenTtlSeconds", deserialize_with = "seconds")]
+    pub refresh_token: Option<Duration>,
+    /// How long the session lives at most; from 60 s.
+    #[serde(rename = "absoluteTtlSeconds", deserialize_with = "seconds")]
+    pub absolute: Option<Duration>,
+}
+
+impl SessionLifetimes {
+    /// Of each life the shorter one.
+    #[must_use]
+    pub fn shortest(self, other: Self) -> Self {
+        let shorter = |one: Option<Duration>, other| one.into_iter().chain(other).min();
+        Self {
+            access_token: shorter(self.access_token, other.access_token),
+            refresh_token: shorter(self.refresh_token, other.refresh_token),
+            absolute: shorter(self.absolute, other.absolute),
+        }
+    }
+}
+
+fn seconds<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    Ok(Option::<u64>::deserialize(from)?.map(Duration::from_secs))
 }
 
 /// Who keeps a client's tokens. That is settled at sign-in: whoever steals a cookie can send it as a

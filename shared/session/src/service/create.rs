@@ -47,7 +47,7 @@ impl<S: SignInStore> Sessions<S> {
     ///
     /// With [`NewSession::idempotency_key`] the same sign-in may be repeated, even at the same time: one of
     /// the attempts records the session and all answer its tokens. A sign-in is the same if it names the
-    /// same subject, claims, data and device; fetched claims are as they were fetched first. Listeners
+    /// same subject, claims, data, lifetimes and device; fetched claims are as they were fetched first. Listeners
     /// hear of it once at most.
     ///
     /// # Errors
@@ -105,9 +105,12 @@ impl<S: SignInStore> Sessions<S> {
     ) -> Result<IssuedTokens, SessionError> {
         let subject = new.subject;
         let key = new.idempotency_key.as_deref();
+        let usual = &self.config.lifetimes;
+        let own = usual.of_session(new.lifetimes, &subject.tenant_id, self.config.refresh);
+        let own = own.map_err(SessionError::invalid_input)?;
         let mut refresh = RefreshState::new(
-            now.plus(self.config.lifetimes.refresh_token),
-            self.config.lifetimes.absolute.map(|ttl| now.plus(ttl)),
+            now.plus(own.refresh_token.unwrap_or(usual.refresh_token)),
+            own.absolute.or(usual.absolute).map(|ttl| now.plus(ttl)),
         );
         let handle = match key {
             None => SessionHandle::random(&subject.user_id, rng),
@@ -122,6 +125,8 @@ impl<S: SignInStore> Sessions<S> {
             subject,
             created_at: now,
             refresh,
+            idle_ttl: own.refresh_token,
+            access_token_ttl: own.access_token,
             access_token_payload: limits::claims(new.access_token_payload)?,
             payload_size: PayloadSize::default(),
             session_data: limits::session_data(new.session_data)?,
@@ -184,12 +189,17 @@ impl<S: SignInStore> Sessions<S> {
             claims.retain(|name, _| self.claim(name).is_none());
             claims
         };
+        let lives = |session: &Session| {
+            let absolute = session.refresh.absolute_end.map(|end| session.created_at.until(end));
+            (session.access_token_ttl, session.idle_ttl, absolute)
+        };
         found.is_alive(now)
             && found.refresh.parent.is_none()
             && found.subject == wanted.subject
             && found.session_data == wanted.session_data
             && found.last_used_by == wanted.last_used_by
             && found.keeper == wanted.keeper
+            && lives(found) == lives(wanted)
             && wanted.device_key.is_none_or(|key| found.device_key == Some(key))
             && asked_for(found) == asked_for(wanted)
     }

@@ -129,10 +129,9 @@ impl<S> Sessions<S> {
         let refresh_expires_at = session.refresh.ends_at();
         // To the end of the session's last second, so that the refresh that follows is a clear "over".
         let left = now.until(refresh_expires_at) + Duration::from_millis(999);
-        let ttl = minting
-            .access_token_ttl
-            .unwrap_or_else(|| jittered(self.config.lifetimes.access_token, &hash))
-            .min(left);
+        let usual = self.config.lifetimes.access_token;
+        let usual = session.access_token_ttl.map_or(usual, |own| own.min(usual));
+        let ttl = minting.access_token_ttl.unwrap_or_else(|| jittered(usual, &hash)).min(left);
         let access = input
             .sign(self.signing_key(keys, minting, now)?, now, ttl)
             .map_err(|error| SessionError::Internal(Box::new(error)))?;

@@ -1,6 +1,7 @@
 //! Refreshing: one conditional write in the usual case, no read in any.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use super::{IssuedTokens, Minting, SessionEvent, Sessions};
 use crate::config::DeviceBinding;
@@ -138,7 +139,7 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
             device,
             now,
             policy: self.config.refresh,
-            expires_at: now.plus(self.config.lifetimes.refresh_token),
+            idle_ttl: self.config.lifetimes.refresh_token,
             binding: self.config.device_binding,
             proved: proof.key.or_else(|| {
                 let mut cookies = proof.cookies.iter();
@@ -213,10 +214,12 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
 
     /// Writes, and if a write's condition fails, sees what is there and decides what to write.
     async fn spend(&self, claims: &RefreshClaims, asked: &Asked<'_>) -> Spent {
-        let mut write = Write::Rotate;
+        let mut write = Write::Rotate { is_own_too_long: false };
         for _ in 0..MAX_WRITES {
             let written = match &write {
-                Write::Rotate => self.store.rotate(asked.rotation(&claims.handle)).await?,
+                Write::Rotate { is_own_too_long } => {
+                    self.store.rotate(asked.rotation(&claims.handle, *is_own_too_long)).await?
+                }
                 Write::Advance { seen, state, .. } => {
                     self.store.advance(seen, &asked.advanced(seen, *state)).await?
                 }
@@ -247,8 +250,8 @@ struct Asked<'a> {
     device: &'a Device,
     now: Timestamp,
     policy: RefreshPolicy,
-    /// The idle end of a session that gets a new generation now.
-    expires_at: Timestamp,
+    /// The idle life that the settings allow.
+    idle_ttl: Duration,
     binding: DeviceBinding,
     /// The device key that was proved.
     proved: Option<DeviceKey>,
@@ -267,8 +270,9 @@ enum Step {
 /// What to write next; refused if the session is not as it has to be.
 #[derive(Debug)]
 enum Write {
-    /// The usual case, of which nothing needs to be seen.
-    Rotate,
+    /// The usual case, of which nothing needs to be seen, or only that the session's own idle life is
+    /// longer than the settings allow by now.
+    Rotate { is_own_too_long: bool },
     /// What was decided on the session that was seen, unless it moved on since.
     Advance { seen: Session, state: RefreshState, outcome: RefreshOutcome },
     /// The session's end.
@@ -276,9 +280,10 @@ enum Write {
 }
 
 impl Asked<'_> {
-    fn rotation<'a>(&'a self, handle: &'a SessionHandle) -> Rotation<'a> {
-        let Self { generation: presented, device, now, policy, expires_at, .. } = *self;
-        Rotation { handle, presented, now, policy, expires_at, device, demand: self.demand() }
+    fn rotation<'a>(&'a self, handle: &'a SessionHandle, is_own_too_long: bool) -> Rotation<'a> {
+        let Self { generation: presented, device, now, policy, idle_ttl, .. } = *self;
+        let demand = self.demand();
+        Rotation { handle, presented, now, policy, idle_ttl, is_own_too_long, device, demand }
     }
 
     /// What is needed of the session's device key.
@@ -310,8 +315,11 @@ impl Asked<'_> {
             is_proved: self.demand().is_met(seen.device_key, seen.device_pending),
         };
         match decide(&seen.refresh, presented, self.now, self.policy) {
-            // Only if the session changed between the write and its answer.
-            Decision::Rotate(_) => Step::Write(Write::Rotate),
+            // If its own idle life is too long, or it changed between the write and its answer.
+            Decision::Rotate(_) => {
+                let is_own_too_long = seen.idle_ttl > Some(self.idle_ttl);
+                Step::Write(Write::Rotate { is_own_too_long })
+            }
             Decision::Coalesce(state) => Self::advance(seen, state, RefreshOutcome::Coalesced),
             Decision::Serve(state) => Self::advance(seen, state, RefreshOutcome::Served),
             Decision::Recover(state) => Self::advance(seen, state, RefreshOutcome::Recovered),
@@ -342,8 +350,9 @@ impl Asked<'_> {
         if state.current == seen.refresh.current {
             return seen.repeated(state, self.device);
         }
+        let idle_ttl = seen.idle_ttl.map_or(self.idle_ttl, |own| own.min(self.idle_ttl));
         Session {
-            refresh: RefreshState { expires_at: self.expires_at, ..state },
+            refresh: RefreshState { expires_at: self.now.plus(idle_ttl), ..state },
             last_used_by: self.device.clone(),
             ..seen
         }
@@ -352,7 +361,7 @@ impl Asked<'_> {
     /// What it means that this was written, and the session is now like that.
     fn applied(&self, write: &Write, session: Session) -> Spent {
         match write {
-            Write::Rotate => Ok((session, RefreshOutcome::Rotated)),
+            Write::Rotate { .. } => Ok((session, RefreshOutcome::Rotated)),
             Write::Advance { outcome, .. } => Ok((session, *outcome)),
             Write::Entomb { .. } => Err(self.reuse(&session)),
         }
@@ -441,7 +450,7 @@ mod tests {
             device: &phone(),
             now: NOW,
             policy: RefreshPolicy::new(W / 2),
-            expires_at: NOW.plus(W * 100),
+            idle_ttl: W * 100,
             binding: DeviceBinding::Require,
             proved: None,
             is_hindered: false,
@@ -465,6 +474,8 @@ mod tests {
             subject,
             created_at: NOW.minus(W * 100),
             refresh,
+            idle_ttl: None,
+            access_token_ttl: None,
             access_token_payload: Map::new(),
             payload_size: PayloadSize::default(),
             session_data: Map::new(),
@@ -480,7 +491,7 @@ mod tests {
     /// What presenting a token leads to, in a word.
     fn step(generation: u32, seen: Session) -> String {
         match asked(generation, |asked| asked.next(seen)) {
-            Step::Write(Write::Rotate) => "rotate".to_owned(),
+            Step::Write(Write::Rotate { .. }) => "rotate".to_owned(),
             Step::Write(Write::Advance { outcome, .. }) => outcome.name().to_owned(),
             Step::Write(Write::Entomb { .. }) => "entomb".to_owned(),
             Step::Answer(Ok((_, outcome))) => format!("answer {}", outcome.name()),
@@ -574,8 +585,8 @@ mod tests {
                 let asked = Asked { binding, proved, is_hindered, ..*asked };
                 let is_to_report = asked.is_to_report(&seen);
                 match asked.next(seen) {
-                    Step::Write(Write::Rotate) if is_to_report => "report".to_owned(),
-                    Step::Write(Write::Rotate) => "rotate".to_owned(),
+                    Step::Write(Write::Rotate { .. }) if is_to_report => "report".to_owned(),
+                    Step::Write(Write::Rotate { .. }) => "rotate".to_owned(),
                     Step::Answer(Err(SessionError::DeviceUnproved(lack))) => {
                         format!("{:?}", lack.why)
                     }

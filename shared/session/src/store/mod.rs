@@ -10,6 +10,7 @@ mod keys;
 mod seal;
 
 use std::future::Future;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -43,8 +44,10 @@ pub struct Rotation<'a> {
     pub now: Timestamp,
     /// The bounds of the refresh rule.
     pub policy: RefreshPolicy,
-    /// The new idle end.
-    pub expires_at: Timestamp,
+    /// The idle life that the settings allow. A session's own counts if it is shorter.
+    pub idle_ttl: Duration,
+    /// Whether the session's own is known to be longer, as it may be after a change of the settings.
+    pub is_own_too_long: bool,
     /// Who refreshes.
     pub device: &'a Device,
     /// What is needed of the session's device key.

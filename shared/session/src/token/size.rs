@@ -60,6 +60,8 @@ mod tests {
             subject,
             created_at: LATEST,
             refresh: RefreshState::new(LATEST, None),
+            idle_ttl: None,
+            access_token_ttl: None,
             access_token_payload: custom.as_object().cloned().unwrap_or_default(),
             payload_size: PayloadSize::default(),
             session_data: Map::new(),

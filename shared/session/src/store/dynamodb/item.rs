@@ -5,6 +5,7 @@
 //! it exists.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,11 @@ struct SessionItem {
     expires_at: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     absolute_end: Option<u64>,
+    /// Milliseconds, like the next one; absent where the settings count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    idle_ttl: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    access_token_ttl: Option<u64>,
     current: u32,
     parent: u32,
     spent1: u32,
@@ -108,6 +114,8 @@ pub(super) fn from_session(pk: String, session: &Session) -> Result<Item, StoreE
         created_at: session.created_at.as_millis(),
         expires_at: refresh.expires_at.as_millis(),
         absolute_end: refresh.absolute_end.map(Timestamp::as_millis),
+        idle_ttl: session.idle_ttl.map(in_millis),
+        access_token_ttl: session.access_token_ttl.map(in_millis),
         current: refresh.current.number(),
         parent: number(refresh.parent),
         spent1,
@@ -175,6 +183,8 @@ pub(super) fn to_session(handle: &SessionHandle, item: Item) -> Result<Session, 
             absolute_end: item.absolute_end.map(Timestamp::from_millis),
             revoked_at: item.revoked_at.map(Timestamp::from_millis),
         },
+        idle_ttl: item.idle_ttl.map(Duration::from_millis),
+        access_token_ttl: item.access_token_ttl.map(Duration::from_millis),
         access_token_payload: item.access_token_payload,
         payload_size: PayloadSize {
             bound: item.payload_bytes,
@@ -208,6 +218,10 @@ pub(super) fn value(
     value: &impl Serialize,
 ) -> Result<AttributeValue, StoreError> {
     serde_dynamo::to_attribute_value(value).map_err(|error| inconsistent(handle, &error))
+}
+
+pub(super) fn in_millis(life: Duration) -> u64 {
+    u64::try_from(life.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// 0 for none.

@@ -30,15 +30,24 @@ const NEEDS_NO_PROOF: &str =
 
 /// What the first proof of the device key changes.
 const END_PENDING: &str = " REMOVE device_pending";
+/// The condition that a session's own idle life, if it has one, is no longer than the settings allow.
+const IS_OWN_IDLE_TTL_ALLOWED: &str =
+    " AND (attribute_not_exists(idle_ttl) OR idle_ttl <= :idle_ttl)";
 
 /// What every new generation changes.
 const MINT: &str = "#current = :current, parent = :parent, chain = :chain, moved = :moved, \
-    minted_at = :minted_at, answered_at = :minted_at, \
-    expires_at = :expires_at, #ttl = :ttl, last_used_by = :device";
+    minted_at = :minted_at, answered_at = :minted_at, #ttl = :ttl, last_used_by = :device";
 
 impl SessionRefresher for DynamoDb {
     async fn rotate(&self, rotation: Rotation<'_>) -> Result<Written, StoreError> {
-        let Rotation { handle, presented, now, policy, expires_at, device, demand } = rotation;
+        let Rotation { handle, presented, now, policy, idle_ttl, is_own_too_long, device, demand } =
+            rotation;
+        let latest_end = now.plus(idle_ttl);
+        let (expires_at, is_own_allowed) = if is_own_too_long {
+            (":expires_at", "")
+        } else {
+            ("if_not_exists(idle_ttl, :idle_ttl) + :now", IS_OWN_IDLE_TTL_ALLOWED)
+        };
         let is_proved = match demand {
             KeyDemand::Nothing | KeyDemand::Noted(_) => "",
             KeyDemand::Proved(None) => NEEDS_NO_PROOF,
@@ -49,10 +58,11 @@ impl SessionRefresher for DynamoDb {
             .update(handle)
             // What stands on the right is what was there before.
             .update_expression(format!(
-                "SET {MINT}, spent1 = :parent, spent2 = spent1, spent3 = spent2{end_pending}"
+                "SET {MINT}, expires_at = {expires_at}, \
+                 spent1 = :parent, spent2 = spent1, spent3 = spent2{end_pending}"
             ))
             .condition_expression(format!(
-                "#current = :parent AND minted_at < :cutoff AND {IS_ALIVE}{is_proved}"
+                "#current = :parent AND minted_at < :cutoff AND {IS_ALIVE}{is_proved}{is_own_allowed}"
             ))
             .expression_attribute_names("#current", "current")
             .expression_attribute_names("#ttl", "ttl")
@@ -63,9 +73,14 @@ impl SessionRefresher for DynamoDb {
             .expression_attribute_values(":minted_at", n(now.as_millis()))
             .expression_attribute_values(":now", n(now.as_millis()))
             .expression_attribute_values(":cutoff", n(policy.rotation_cutoff(now).as_millis()))
-            .expression_attribute_values(":expires_at", n(expires_at.as_millis()))
-            .expression_attribute_values(":ttl", n(item::ttl(expires_at)))
+            // To the housekeeping it is all the same if the session's own idle life ends earlier.
+            .expression_attribute_values(":ttl", n(item::ttl(latest_end)))
             .expression_attribute_values(":device", item::value(handle, device)?);
+        let request = if is_own_too_long {
+            request.expression_attribute_values(":expires_at", n(latest_end.as_millis()))
+        } else {
+            request.expression_attribute_values(":idle_ttl", n(item::in_millis(idle_ttl)))
+        };
         let request = match demand {
             KeyDemand::Proved(Some(key)) => {
                 request.expression_attribute_values(":proved", item::value(handle, &key)?)
@@ -95,7 +110,8 @@ impl SessionRefresher for DynamoDb {
         } else {
             request
                 .update_expression(format!(
-                    "SET {MINT}, displaced = :displaced, reclaimed_at = :reclaimed_at{end_pending}"
+                    "SET {MINT}, expires_at = :expires_at, \
+                     displaced = :displaced, reclaimed_at = :reclaimed_at{end_pending}"
                 ))
                 .condition_expression(format!(
                     "{IS_AS_SEEN} AND {IS_AS_ANSWERED}{is_bound_as_seen}"
