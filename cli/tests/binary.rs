@@ -149,14 +149,13 @@ async fn a_token_is_read_from_the_input_and_never_printed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_keeps_a_command_from_working_is_said_in_two_lines() {
     let database = Database::seeded().await;
-    // A port that was free a moment ago and is nobody's.
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let closed = format!("http://{closed}");
+    // The port of a service that has gone out of use, so nobody listens.
+    let closed = "http://127.0.0.1:1";
     let list = ["sessions", "list", "user-1"];
     let tables = ["--sessions-table", "Sessions", "--keys-table", "Keys"];
     for (arguments, code, what, advice) in [
         (
-            &["--endpoint", &closed][..],
+            &["--endpoint", closed][..],
             1,
             "connection",
             "nothing answers there: look at --region, --endpoint, the credentials and the network",
