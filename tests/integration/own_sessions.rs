@@ -298,7 +298,8 @@ fn named() -> impl Strategy<Value = Named> {
     prop_oneof![
         3 => any::<usize>().prop_map(Named::Session),
         1 => (any::<usize>(), any::<usize>()).prop_map(|(which, at)| Named::Near(which, at)),
-        1 => "[A-Za-z0-9_.~-]{1,40}".prop_map(Named::Text),
+        // A dot alone is no name but a step within a path, which URLs do without (RFC 3986 §5.2.4).
+        1 => "[A-Za-z0-9_~-][A-Za-z0-9_.~-]{0,39}".prop_map(Named::Text),
     ]
 }
 
