@@ -32,7 +32,7 @@ endef
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help run test evidence setup page fmt fmt-check lint doc unit verifiers prove fuzz deny advisories sam-lint examples build zips emulator browser sdk sam-local clean
+.PHONY: help run test evidence setup page fmt fmt-check lint doc unit verifiers prove fuzz deny advisories sam-lint examples build zips emulator browser binaries sdk sam-local clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,7 +41,7 @@ run: $(PAGE) $(SIGNIN) ## Run the stack on this machine, with the demo page
 test: ## What to run before every commit; SKIP="browser unit" leaves some out
 	@scripts/checks fmt-check sam-lint lint unit browser
 evidence: ## What shows that the promises hold, and that it deploys
-	@ARCH=$(MACHINE) scripts/checks doc verifiers sdk prove fuzz deny examples build emulator
+	@ARCH=$(MACHINE) scripts/checks doc verifiers sdk binaries prove fuzz deny examples build emulator
 setup: $(PAGE) $(SIGNIN) $(BROWSER) $(VERIFIERS) $(SDK) $(TOOLS) ## Install all that the checks need
 	@scripts/chromium
 page: $(PAGE) ## Bundle the demo page's SDK
@@ -92,6 +92,8 @@ sam-local: build ## Invoke a built function with FUNCTION=refresh EVENT=ok, as `
 	@scripts/sam-local $(FUNCTION) $(EVENT)
 browser: $(PAGE) $(SIGNIN) $(BROWSER) $(TOOLS) ## Check: the published web SDK against the stack, in Chromium
 	@scripts/browser-tests
+binaries: $(PAGE) $(BROWSER) ## Check: the functions as processes, event by event and in Chromium
+	@scripts/binary-tests
 clean: ## Remove everything that was built or installed here
 	cargo clean
 	rm -rf .aws-sam .venv {local/page,examples/signin-node,examples/signin-cognito,tests/browser}/node_modules local/page/dist tests/{hostile,sdk}/{.venv,node_modules}

@@ -1,19 +1,33 @@
-// Keeps a JavaScript handler warm, as a sandbox does: an event per line in, an answer per line out.
+// A custom runtime: asks Lambda's Runtime API for events, hands them to a JavaScript handler, says what came of them.
 
-import { createInterface } from "node:readline";
+import { request } from "node:http";
+import { json } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
 
-// Standard output belongs to the answers; what the handler logs goes where logs go.
-console.log = console.info = console.debug = console.error;
+// Not fetch, which waits for five minutes at most.
+const call = (method, path, body) =>
+  new Promise((resolve, reject) => {
+    const url = `http://${process.env.AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime/${path}`;
+    request(url, { method }, resolve).on("error", reject).end(body);
+  });
+const post = async (path, body) => (await call("POST", path, body)).resume();
+const report = (path, { name, message }) => post(path, JSON.stringify({ errorType: name, errorMessage: message }));
 
-const { handler } = await import(pathToFileURL(process.argv[2]).href);
+const { handler } = await import(pathToFileURL(process.argv[2]).href).catch(async (error) => {
+  await report("init/error", error);
+  throw error;
+});
 
-for await (const line of createInterface({ input: process.stdin })) {
-  let reply;
+for (;;) {
+  const next = await call("GET", "invocation/next");
+  const invocation = `invocation/${next.headers["lambda-runtime-aws-request-id"]}`;
+  const event = await json(next);
+  let answer;
   try {
-    reply = { answer: (await handler(JSON.parse(line))) ?? null };
+    answer = JSON.stringify((await handler(event)) ?? null);
   } catch (error) {
-    reply = { errorType: error.name, errorMessage: error.message };
+    await report(`${invocation}/error`, error);
+    continue;
   }
-  process.stdout.write(`${JSON.stringify(reply)}\n`);
+  await post(`${invocation}/response`, answer);
 }

@@ -69,16 +69,16 @@ impl Incoming<'_> {
         format!("arn:aws:execute-api:eu-west-1:{ACCOUNT}:{api}/$default/{method}{path}")
     }
 
-    /// The integration's event; `context` is what the authorizer gave along.
+    /// The integration's event; `authorizer` is what is known of the caller.
     #[must_use]
-    pub fn integration_event(&self, context: Option<&Value>) -> Value {
+    pub fn integration_event(&self, authorizer: Option<Value>) -> Value {
         let mut event = self.common();
         let body = self.request.body();
         if let Some(event) = event.as_object_mut() {
             if let Some(Value::Object(request)) = event.get_mut("requestContext")
-                && let Some(context) = context
+                && let Some(authorizer) = authorizer
             {
-                request.insert("authorizer".to_owned(), json!({ "lambda": context }));
+                request.insert("authorizer".to_owned(), authorizer);
             }
             let (text, is_base64) = match std::str::from_utf8(body) {
                 Ok(text) => (text.to_owned(), false),

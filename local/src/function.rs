@@ -1,6 +1,7 @@
 //! Lambda functions: an event in, an answer out, a panic contained.
 
 mod process;
+mod runtime_api;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -14,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use self::process::Language;
+pub use self::process::{Language, Program};
 
 /// What an invocation ends with: the function's answer, or the error that Lambda reports.
 pub type Invoked = Result<Value, Diagnostic>;

@@ -134,17 +134,17 @@ impl Gateway {
             path_parameters: parameters.collect::<Map<_, _>>(),
         };
 
-        let context = match route.access {
+        let authorizer = match route.access {
             Access::Public => None,
             Access::Authorized => {
                 let verdict = self.authorizer.invoke(incoming.authorizer_event()).await;
                 match authorize(verdict) {
-                    Ok(context) => Some(context),
+                    Ok(context) => Some(json!({ "lambda": context })),
                     Err(refusal) => return *refusal,
                 }
             }
         };
-        let answer = route.function.invoke(incoming.integration_event(context.as_ref())).await;
+        let answer = route.function.invoke(incoming.integration_event(authorizer)).await;
         match answer.map(event::response) {
             Ok(Some(response)) => response,
             Ok(None) => fault("the function's answer is malformed"),

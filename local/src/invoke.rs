@@ -52,22 +52,10 @@ impl InvokeApi {
         axum::serve(self.listener, app).await
     }
 
-    /// What `AWS_ENDPOINT_URL_LAMBDA` must say.
+    /// What `AWS_ENDPOINT_URL_LAMBDA` must say. Signatures are not checked.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
-    }
-
-    /// The variables by which an AWS SDK finds this API; its signatures are not checked.
-    #[must_use]
-    pub fn environment(&self) -> [(&'static str, &str); 5] {
-        [
-            ("AWS_ENDPOINT_URL_LAMBDA", &self.url),
-            ("AWS_REGION", "eu-west-1"),
-            ("AWS_DEFAULT_REGION", "eu-west-1"),
-            ("AWS_ACCESS_KEY_ID", "local"),
-            ("AWS_SECRET_ACCESS_KEY", "local"),
-        ]
     }
 }
 
@@ -93,9 +81,7 @@ async fn invoke(
     match function.invoke(event).await {
         Ok(answer) => Response::new(Body::from(answer.to_string())),
         Err(error) => {
-            let error =
-                json!({ "errorType": error.error_type, "errorMessage": error.error_message });
-            let mut response = Response::new(Body::from(error.to_string()));
+            let mut response = Response::new(Body::from(json!(error).to_string()));
             let unhandled = header::HeaderValue::from_static("Unhandled");
             response.headers_mut().insert("x-amz-function-error", unhandled);
             response

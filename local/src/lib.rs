@@ -14,6 +14,7 @@ pub mod event;
 mod example;
 pub mod function;
 mod function_url;
+pub mod functions;
 pub mod gateway;
 pub mod invoke;
 mod page;

@@ -1,7 +1,7 @@
 //! `cargo run -p local`: the stack on this machine.
 
 use std::io::IsTerminal as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +16,14 @@ use bytes::Bytes;
 use clap::Parser;
 use core_driver::CoreConfig;
 use http::{Request, Response, StatusCode};
-use local::dynamodb::{Embedded, client, create_tables};
+use local::dynamodb::{Embedded, client, create_tables, store_of};
+use local::functions::{Binaries, Functions};
 use local::gateway::{Cors, MAX_BODY_BYTES};
 use local::invoke::InvokeApi;
 use local::stack::{CORE_PATH, Stack, with_sign_in_examples};
 use serde_json::json;
 use session::SessionConfig;
+use session::model::Clock;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -44,6 +46,11 @@ struct Arguments {
     /// Offer the embedded `DynamoDB` on this port too, to `sam local` and the AWS CLI
     #[arg(long, value_name = "PORT")]
     dynamodb_port: Option<u16>,
+    /// Run the built functions as processes behind Lambda's Runtime API: those beside this program, or in
+    /// this folder of `cargo lambda build` or `sam build`
+    #[arg(long, value_name = "DIR", num_args = 0..=1)]
+    #[expect(clippy::option_option, reason = "how clap says that a value may be left out")]
+    binaries: Option<Option<PathBuf>>,
     /// Put these items into the tables first, such as those of events/tables.json
     #[arg(long, value_name = "FILE")]
     items: Option<PathBuf>,
@@ -109,16 +116,21 @@ async fn main() -> anyhow::Result<()> {
     }
     let origins = config.websites.iter().map(|website| website.origin.to_string());
     let cors = Cors { allowed_origins: origins.collect() };
-    let clock = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let core_config = CoreConfig::from_lookup(|name| arguments.value(name, &url))?;
     let has_keys = core_config.api_keys.is_some();
     let invoke_api = InvokeApi::bind().await?;
     let invoke_url = invoke_api.url().to_owned();
     let examples = |gateway| with_sign_in_examples(gateway, &invoke_api);
-    let (database, cors) = (client(engine), Some(cors));
+    let database = client(engine.clone());
+    let functions = if let Some(folder) = arguments.binaries.clone() {
+        Functions::built(&arguments.binaries_in(folder, &url, engine).await?)?
+    } else {
+        let store = store_of(database.clone(), &config.app_id);
+        Functions::in_process(&config, authorizer, core_config, &store, &clock)
+    };
     let stack =
-        Stack::start_with(&config, authorizer, core_config, database, clock, cors, examples)
-            .await?;
+        Stack::start_with(&config, functions, database, clock, Some(cors), examples).await?;
     let stack = Arc::new(stack);
     let functions = stack.functions();
     tokio::spawn(invoke_api.serve(vec![
@@ -153,6 +165,23 @@ impl Arguments {
             _ => None,
         };
         set.map(|(_, value)| value.clone()).or(flag)
+    }
+
+    /// The built functions, with the settings of this stack and its tables.
+    async fn binaries_in(
+        &self,
+        folder: Option<PathBuf>,
+        url: &str,
+        tables: Embedded,
+    ) -> anyhow::Result<Binaries> {
+        let beside_this = || Some(std::env::current_exe().ok()?.parent()?.to_owned());
+        let folder = folder.or_else(beside_this).context("this program is in no folder")?;
+        let settings =
+            known().into_iter().filter_map(|name| Some((name.to_owned(), self.value(name, url)?)));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let tables_url = format!("http://{}", listener.local_addr()?);
+        tokio::spawn(tables.serve(listener));
+        Ok(Binaries::new(folder, settings.collect(), tables_url))
     }
 }
 
@@ -217,6 +246,9 @@ fn greet(
         config.lifetimes.access_token.as_secs(),
         config.refresh.flight().as_secs()
     );
+    if arguments.binaries.is_some() {
+        println!("  the functions are processes; what they log is on standard error");
+    }
     if let Some(port) = arguments.dynamodb_port {
         println!("  DynamoDB at http://{}:{port}, tables Sessions and Keys", arguments.host);
     }

@@ -1,6 +1,5 @@
 //! The functions, the example application and the gateway, put together.
 
-use std::convert::Infallible;
 use std::future::ready;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,35 +8,23 @@ use std::sync::atomic::AtomicU64;
 use authorizer::AuthorizerConfig;
 use aws_sdk_dynamodb::Client;
 use bytes::Bytes;
-use core_driver::{Access as CoreAccess, Core, CoreConfig};
-use create_session::CreateConfig;
+use core_driver::CoreConfig;
 use http::{Method, Request, Response};
 use serde_json::json;
 use session::http::Endpoint;
 use session::model::Clock;
-use session::store::DynamoDb;
 use session::{SessionConfig, Sessions};
 
 use crate::dynamodb::{create_tables, store_of};
 use crate::example;
-use crate::function::{Function, Language};
+use crate::function::{Function, Language, Program};
 use crate::function_url::FunctionUrl;
+use crate::functions::{Functions, http_function};
 use crate::gateway::{Access, Cors, Gateway};
 use crate::invoke::InvokeApi;
 use crate::page;
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
-
-/// A function behind HTTP whose handler takes the session service and the clock.
-macro_rules! http_function {
-    ($sessions:expr, $clock:expr, $handler:path) => {{
-        let (sessions, clock) = ($sessions, Arc::clone($clock));
-        Function::http(move |request| {
-            let (sessions, clock) = (Arc::clone(&sessions), Arc::clone(&clock));
-            async move { $handler(&sessions, &clock, request).await }
-        })
-    }};
-}
 
 /// Where the core's function URL is on this machine.
 pub const CORE_PATH: &str = "/core";
@@ -53,32 +40,9 @@ pub struct Stack {
     functions: Functions,
 }
 
-/// The functions that are deployed, to be invoked with events of one's own.
-#[derive(Debug)]
-pub struct Functions {
-    /// The authorizer.
-    pub authorizer: Function,
-    /// `POST {base}/session/refresh`.
-    pub refresh: Function,
-    /// `POST {base}/signout`.
-    pub signout: Function,
-    /// `GET` and `DELETE {base}/sessions`.
-    pub sessions: Function,
-    /// Key set and discovery.
-    pub jwks: Function,
-    /// The life cycle of keys.
-    pub rotate_keys: Function,
-    /// The Core Driver Interface.
-    pub core: Function,
-    /// Sessions for sign-in code in any language.
-    pub create_session: Function,
-}
-
 impl Stack {
-    /// Makes tables and first keys if there are none, and wires everything to them.
-    ///
-    /// Every function gets its own [`Sessions`], and so its own keys in memory, as it has its own
-    /// process on AWS.
+    /// Makes tables and first keys if there are none, and wires everything to them; the functions are
+    /// parts of this process.
     ///
     /// # Errors
     ///
@@ -91,19 +55,19 @@ impl Stack {
         clock: Arc<dyn Clock>,
         cors: Option<Cors>,
     ) -> anyhow::Result<Self> {
-        Self::start_with(config, authorizer, core_config, client, clock, cors, |gateway| gateway)
-            .await
+        let store = store_of(client.clone(), &config.app_id);
+        let functions = Functions::in_process(config, authorizer, core_config, &store, &clock);
+        Self::start_with(config, functions, client, clock, cors, |gateway| gateway).await
     }
 
-    /// As [`Self::start`], with an application's own routes on the same gateway.
+    /// As [`Self::start`], of any functions, with an application's own routes on the same gateway.
     ///
     /// # Errors
     ///
-    /// Also if a route of the application cannot be told apart from another.
+    /// Also if a route of the application cannot be told apart from another, or a function fails.
     pub async fn start_with(
         config: &SessionConfig,
-        authorizer: AuthorizerConfig,
-        core_config: CoreConfig,
+        functions: Functions,
         client: Client,
         clock: Arc<dyn Clock>,
         cors: Option<Cors>,
@@ -112,31 +76,13 @@ impl Stack {
         create_tables(&client).await?;
         let store = store_of(client, &config.app_id);
         let sessions = || Arc::new(Sessions::new(config.clone(), store.clone()));
-        let rotate_keys = rotate_keys(sessions(), Arc::clone(&clock));
         // As the schedule does when it is deployed.
-        rotate_keys
+        functions
+            .rotate_keys
             .invoke(json!({}))
             .await
             .map_err(|error| anyhow::anyhow!(error.error_message))?;
 
-        let authorizer = {
-            let sessions = Sessions::new(config.clone(), store.clone().read_only());
-            let parts = Arc::new((sessions, authorizer, Arc::clone(&clock)));
-            Function::new(move |event| {
-                let parts = Arc::clone(&parts);
-                async move {
-                    let (sessions, config, clock) = parts.as_ref();
-                    authorizer::handle(sessions, config, clock, event).await
-                }
-            })
-        };
-        let refresh = http_function!(sessions(), &clock, refresh::handle);
-        let signout = http_function!(sessions(), &clock, signout::handle);
-        let jwks = http_function!(sessions(), &clock, jwks::handle);
-        let own_sessions = http_function!(sessions(), &clock, sessions::handle);
-        let sessions_of_core = Sessions::new(config.clone(), store.clone());
-        let driver = core(sessions_of_core, core_config, Arc::clone(&clock));
-        let create_session = create_session(sessions(), Arc::clone(&clock));
         let sign_in = http_function!(sessions(), &clock, example::sign_in);
         let visitor = http_function!(sessions(), &clock, example::visitor);
         let likes = AtomicU64::new(0);
@@ -145,18 +91,20 @@ impl Stack {
         let settings = Function::http(move |_| ready(example::settings(&shown)));
 
         let base = &config.api.base_path;
-        let mut gateway = application(Gateway::new(authorizer.clone(), cors));
-        let mut documents = Gateway::new(authorizer.clone(), None);
+        let mut gateway = application(Gateway::new(functions.authorizer.clone(), cors));
+        let mut documents = Gateway::new(functions.authorizer.clone(), None);
         for tenant in ["", "/{tenantId}"] {
             for endpoint in Endpoint::ALL {
                 let path = format!("{base}{tenant}{}", endpoint.path());
                 let function = match endpoint {
-                    Endpoint::Refresh | Endpoint::Device | Endpoint::DeviceRegistration => &refresh,
-                    Endpoint::SignOut => &signout,
-                    Endpoint::Sessions | Endpoint::OtherSessions | Endpoint::OneSession => {
-                        &own_sessions
+                    Endpoint::Refresh | Endpoint::Device | Endpoint::DeviceRegistration => {
+                        &functions.refresh
                     }
-                    Endpoint::Jwks | Endpoint::Discovery => &jwks,
+                    Endpoint::SignOut => &functions.signout,
+                    Endpoint::Sessions | Endpoint::OtherSessions | Endpoint::OneSession => {
+                        &functions.sessions
+                    }
+                    Endpoint::Jwks | Endpoint::Discovery => &functions.jwks,
                 };
                 let api = if endpoint.is_public() { &mut documents } else { &mut gateway };
                 api.add(endpoint.method(), &path, Access::Public, function);
@@ -195,17 +143,8 @@ impl Stack {
             gateway,
             documents: documents.build()?,
             config: config.clone(),
-            core: FunctionUrl::new(CORE_PATH, driver.clone()),
-            functions: Functions {
-                authorizer,
-                refresh,
-                signout,
-                sessions: own_sessions,
-                jwks,
-                rotate_keys,
-                core: driver,
-                create_session,
-            },
+            core: FunctionUrl::new(CORE_PATH, functions.core.clone()),
+            functions,
         })
     }
 
@@ -239,47 +178,22 @@ impl Stack {
     }
 }
 
-fn core(sessions: Sessions<DynamoDb>, config: CoreConfig, clock: Arc<dyn Clock>) -> Function {
-    // Who can reach this machine may call, unless keys are set.
-    let access = config.api_keys.map_or(CoreAccess::Anybody, CoreAccess::Keys);
-    let core = Arc::new(Core { sessions, access, tenants: config.tenants });
-    Function::http(move |request| {
-        let (core, clock) = (Arc::clone(&core), Arc::clone(&clock));
-        async move { core_driver::handle(&core, &clock, request).await }
-    })
-}
-
-fn rotate_keys(sessions: Arc<Sessions<DynamoDb>>, clock: Arc<dyn Clock>) -> Function {
-    Function::new(move |event| {
-        let (sessions, clock) = (Arc::clone(&sessions), Arc::clone(&clock));
-        async move { rotate_keys::handle(&sessions, &clock, event).await }
-    })
-}
-
-fn create_session(sessions: Arc<Sessions<DynamoDb>>, clock: Arc<dyn Clock>) -> Function {
-    let parts = Arc::new((sessions, Arc::new(CreateConfig::default()), clock));
-    Function::new(move |event| {
-        let parts = Arc::clone(&parts);
-        async move {
-            let (sessions, config, clock) = parts.as_ref();
-            Ok::<_, Infallible>(create_session::handle(sessions, config, clock, event).await)
-        }
-    })
-}
-
 /// With the examples that sign in from other languages, as they are deployed; they run once their packages
 /// are installed.
 #[must_use]
 pub fn with_sign_in_examples(gateway: Gateway, invoke_api: &InvokeApi) -> Gateway {
-    let mut variables = invoke_api.environment().to_vec();
-    variables.push(("CREATE_SESSION_FUNCTION", "create-session"));
+    let variables = [
+        ("AWS_ENDPOINT_URL_LAMBDA".to_owned(), invoke_api.url().to_owned()),
+        ("CREATE_SESSION_FUNCTION".to_owned(), "create-session".to_owned()),
+    ];
     let examples = [
         (Language::JavaScript, "signin-node/index.mjs", "/example/node/signin"),
         (Language::Python, "signin-python/handler.py", "/example/python/signin"),
         (Language::JavaScript, "signin-cognito/index.mjs", "/example/cognito/signin/{step}"),
     ];
     examples.into_iter().fold(gateway, |gateway, (language, handler, path)| {
-        let function = Function::process(language, Path::new(EXAMPLES).join(handler), &variables);
+        let program = Program::handler(language, &Path::new(EXAMPLES).join(handler));
+        let function = Function::process(Program { variables: variables.to_vec(), ..program });
         gateway.route(Method::POST, path, Access::Public, &function)
     })
 }

@@ -16,6 +16,7 @@ export async function startStack({ port = 0, accessTokenTtl = 2, refreshFlight =
     [
       ...["--port", `${port}`, "--access-token-ttl", `${accessTokenTtl}`, "--refresh-flight", `${refreshFlight}`],
       ...settings.flatMap((setting) => ["--set", setting]),
+      ...(process.env.LOCAL_ARGS?.split(" ") ?? []),
     ],
     { stdio: ["ignore", "pipe", "pipe"] },
   );

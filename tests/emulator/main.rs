@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use local::dynamodb::{Embedded, client, create_tables};
 use serde_json::Value;
+use testkit::events::{cases, serve_tables};
 
 /// How often a starting emulator is asked, 100 ms apart.
 const MAX_TRIES: u32 = 100;
@@ -91,75 +91,30 @@ fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
-fn events() -> PathBuf {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../events")).to_path_buf()
-}
-
-/// An engine on loopback that holds what the events refer to, as the local stack offers it; its URL.
-async fn table() -> String {
-    let engine = Embedded::in_memory().unwrap();
-    create_tables(&client(engine.clone())).await.unwrap();
-    engine.load(&events().join("tables.json")).unwrap();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(engine.serve(listener));
-    url
-}
-
 /// The built function's answer to an event.
-async fn answer(logical_id: &'static str, case: &str) -> Value {
-    let table = table().await;
-    let event = std::fs::read_to_string(events().join(case)).unwrap();
+async fn answer(logical_id: &'static str, event: &Value) -> Value {
+    let (table, event) = (serve_tables().await, event.to_string());
     let invoked = move || Emulated::start(logical_id, &table).invoke(&event);
     tokio::task::spawn_blocking(invoked).await.unwrap()
 }
 
-/// Whether an answer has what is expected of it: members may be added, and a text that ends in `…` begins so.
-fn agrees(answer: &Value, expected: &Value) -> bool {
-    match (answer, expected) {
-        (Value::Object(answer), Value::Object(expected)) => expected
-            .iter()
-            .all(|(name, value)| answer.get(name).is_some_and(|found| agrees(found, value))),
-        (Value::Array(answer), Value::Array(expected)) => {
-            answer.len() == expected.len()
-                && answer.iter().zip(expected).all(|(found, value)| agrees(found, value))
-        }
-        (Value::String(answer), Value::String(expected)) => match expected.strip_suffix('…') {
-            Some(beginning) => answer.starts_with(beginning),
-            None => answer == expected,
-        },
-        _ => answer == expected,
-    }
+/// The event of a file.
+fn event(path: &str) -> Value {
+    cases().into_iter().find(|case| case.path == path).unwrap().event
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_is_answered_as_stated() {
-    let expected = std::fs::read_to_string(events().join("answers.json")).unwrap();
-    let expected: BTreeMap<String, Value> = serde_json::from_str(&expected).unwrap();
     let mut problems = Vec::new();
-    for (case, expected) in expected {
-        let function = match case.split('/').next().unwrap() {
-            "authorizer" => "AuthorizerFunction",
-            "refresh" => "RefreshFunction",
-            "signout" => "SignoutFunction",
-            "sessions" => "SessionsFunction",
-            "jwks" => "JwksFunction",
-            "core" => "CoreFunction",
-            "create-session" => "CreateSessionFunction",
-            "rotate-keys" => "RotateKeysFunction",
-            other => panic!("no function for {other}"),
-        };
-        let answer = answer(function, &case).await;
-        if !agrees(&answer, &expected) {
-            problems.push(format!("{case}: expected {expected}, got {answer}"));
-        }
+    for case in cases() {
+        problems.extend(case.problem(&answer(case.logical_id, &case.event).await));
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_built_strict_authorizer_allows_a_session_that_lives() {
-    let answer = answer("StrictAuthorizerFunction", "authorizer/ok.json").await;
+    let answer = answer("StrictAuthorizerFunction", &event("authorizer/ok.json")).await;
     assert_eq!(answer["isAuthorized"], true, "{answer}");
 }
 
@@ -195,7 +150,7 @@ const WRITES: [&str; 7] = [
 /// The seeded keys are years old, so successors are due; what is static rotates by command only.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_built_rotate_keys_publishes_successors() {
-    let answer = answer("RotateKeysFunction", "rotate-keys/ok.json").await;
+    let answer = answer("RotateKeysFunction", &event("rotate-keys/ok.json")).await;
     let keys = answer["keys"].as_array().unwrap_or_else(|| panic!("{answer}"));
     let states: Vec<_> = keys.iter().map(|key| (&key["kind"], &key["state"])).collect();
     let count = |kind: &str, state: &str| {
@@ -230,7 +185,7 @@ async fn the_built_checker_puts_its_answer_where_it_was_asked_to() {
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
         received
     });
-    let table = table().await;
+    let table = serve_tables().await;
     let invoked =
         move || Emulated::start("CheckSettingsFunction", &table).invoke(&event.to_string());
     assert_eq!(tokio::task::spawn_blocking(invoked).await.unwrap(), Value::Null);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use local::function::{Function, Language};
+use local::function::{Function, Language, Program};
 use local::gateway::Access;
 use serde_json::{Value, json};
 use testkit::Harness;
@@ -116,7 +116,7 @@ fn example(path: &str) -> PathBuf {
 
 /// A stack with a handler in another language behind the authorizer.
 async fn with_handler(language: Language, file: &str, name: &str) -> Harness {
-    let function = Function::process(language, example(file), &[]);
+    let function = Function::process(Program::handler(language, &example(file)));
     Harness::with_routes(&[], |gateway, _, _| {
         ["me", "reports", "other"].iter().fold(gateway, |gateway, route| {
             let path = format!("/{name}/{route}");
@@ -179,7 +179,7 @@ async fn a_handler_that_throws_is_an_error_and_stays_warm() {
         (Language::JavaScript, "node/index.mjs", "TypeError"),
         (Language::Python, "python/handler.py", "KeyError"),
     ] {
-        let function = Function::process(language, example(file), &[]);
+        let function = Function::process(Program::handler(language, &example(file)));
         for _ in 0..2 {
             assert_eq!(function.invoke(json!({})).await.unwrap_err().error_type, kind);
         }

@@ -29,6 +29,7 @@ mod merges;
 mod mint;
 mod own_sessions;
 mod permissions;
+mod processes;
 mod properties;
 mod refresh_rows;
 mod reports;

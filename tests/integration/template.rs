@@ -8,6 +8,7 @@ use bytes::Bytes;
 use core_driver::CoreConfig;
 use create_session::CreateConfig;
 use http::{Method, Request};
+use local::functions::DEPLOYED;
 use local::gateway::{Access, Cors, Gateway};
 use serde_yaml_ng::Value;
 use session::SessionConfig;
@@ -158,6 +159,26 @@ fn asked_for(capability: &str) -> &'static [&'static str] {
         }
         other => panic!("say what {other} asks for"),
     }
+}
+
+/// The built functions run on this machine as they are deployed.
+#[test]
+fn the_local_stack_gives_binaries_the_memory_and_time_of_the_template() {
+    let globals = &template()["Globals"]["Function"];
+    let deployed = functions().into_iter().map(|function| {
+        let of = |name: &str| {
+            let own = function.resource["Properties"][name].as_u64();
+            own.or_else(|| globals[name].as_u64()).unwrap()
+        };
+        let package = function.code.rsplit('/').next().unwrap();
+        let binary = if package == "core" { "core-driver" } else { package };
+        (function.name.clone(), binary.to_owned(), of("MemorySize"), of("Timeout"))
+    });
+    let known = DEPLOYED.map(|known| {
+        let (name, binary) = (known.logical_id.to_owned(), known.binary.to_owned());
+        (name, binary, known.memory_mb.into(), known.timeout.as_secs())
+    });
+    assert_eq!(BTreeSet::from(known), deployed.collect());
 }
 
 #[test]

@@ -65,8 +65,6 @@ impl CoreConfig {
 /// Who may call.
 #[derive(Debug)]
 pub enum Access {
-    /// Anybody who can reach it: for a stack on one's own machine.
-    Anybody,
     /// Whom the function's URL let in by IAM.
     Iam,
     /// Whoever sends one of these keys.
@@ -80,7 +78,6 @@ impl Access {
     pub(crate) async fn check(&self, request: &Request, now: Timestamp) -> Result<(), Refusal> {
         let presented = presented(request.headers());
         let may_call = match self {
-            Self::Anybody => true,
             Self::Iam => is_signed(request),
             Self::Keys(keys) => keys.hold(presented),
             Self::Secret(secret) => secret.keys(now).await?.hold(presented),

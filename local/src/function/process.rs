@@ -1,25 +1,59 @@
-//! Functions in other languages: a process that answers events line by line, like a warm sandbox.
+//! Functions that are programs of their own: processes behind Lambda's Runtime API, as many as are busy.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::sync::Arc;
+use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bootstrap::SystemClock;
 use lambda_runtime::Diagnostic;
-use serde::Deserialize;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::sync::Mutex;
-use tokio::time::timeout;
+use session::model::Clock as _;
+use tokio::process::{Child, Command};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::{sleep, timeout};
 
-use super::{Function, Invoked};
+use super::runtime_api::{Event, RuntimeApi};
+use super::{Function, Invoked, fault};
 
-/// How long a handler may take, start of its process included: what an HTTP API waits for.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// How many processes a function has at most; further events wait.
+const MAX_PROCESSES: usize = 8;
+
+/// How long a process may take until it asks for its first event. On AWS it is 10 s, of a machine that
+/// does nothing else.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What every function has on AWS; nobody checks it here.
+const CREDENTIALS: [(&str, &str); 4] = [
+    ("AWS_REGION", "eu-west-1"),
+    ("AWS_DEFAULT_REGION", "eu-west-1"),
+    ("AWS_ACCESS_KEY_ID", "local"),
+    ("AWS_SECRET_ACCESS_KEY", "local"),
+];
 
 const RUNNERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/runners");
+
+/// A program that asks Lambda's Runtime API for events, and what it is told of its function.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The function's name.
+    pub name: String,
+    /// The executable.
+    pub executable: PathBuf,
+    /// What it is called with.
+    pub arguments: Vec<OsString>,
+    /// Its environment, besides what Lambda sets.
+    pub variables: Vec<(String, String)>,
+    /// Whether it sees this process's environment too.
+    pub inherits_environment: bool,
+    /// In MB. Nobody enforces it here.
+    pub memory_mb: u32,
+    /// How long one invocation may take.
+    pub timeout: Duration,
+}
 
 /// What a handler is written in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,107 +64,174 @@ pub enum Language {
     Python,
 }
 
-impl Language {
-    const fn command(self) -> (&'static str, &'static str) {
-        match self {
-            Self::JavaScript => ("node", "node.mjs"),
-            Self::Python => ("python3", "python.py"),
+impl Program {
+    /// A handler in another language, with the timeout of an HTTP API's integration.
+    #[must_use]
+    pub fn handler(language: Language, file: &Path) -> Self {
+        let (executable, runner) = match language {
+            Language::JavaScript => ("node", "node.mjs"),
+            Language::Python => ("python3", "python.py"),
+        };
+        Self {
+            name: "handler".to_owned(),
+            executable: executable.into(),
+            arguments: vec![Path::new(RUNNERS).join(runner).into(), file.into()],
+            variables: Vec::new(),
+            inherits_environment: true,
+            memory_mb: 256,
+            timeout: Duration::from_secs(30),
         }
+    }
+
+    fn start(&self, api: &RuntimeApi) -> io::Result<Child> {
+        let mut command = Command::new(&self.executable);
+        if !self.inherits_environment {
+            command.env_clear();
+        }
+        command
+            .args(&self.arguments)
+            .envs(CREDENTIALS)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .env("AWS_LAMBDA_RUNTIME_API", api.address.to_string())
+            .env("AWS_LAMBDA_FUNCTION_NAME", &self.name)
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", self.memory_mb.to_string())
+            .stdin(Stdio::null())
+            // Standard output is the stack's, to greet its user.
+            .stdout(io::stderr())
+            .kill_on_drop(true)
+            .spawn()
     }
 }
 
 impl Function {
-    /// A function in another language; `handler` is its file, `variables` are added to its environment.
-    ///
-    /// Its process starts with the first event, takes one event at a time, and is replaced after it
-    /// has exited or taken too long. It ends with the last clone of the function.
+    /// A function whose processes start when they are needed, take one event at a time, are replaced
+    /// when they exit or take too long, and end with the last clone of the function.
     #[must_use]
-    pub fn process(
-        language: Language,
-        handler: impl Into<PathBuf>,
-        variables: &[(&'static str, &str)],
-    ) -> Self {
-        let handler: Arc<Path> = handler.into().into();
-        let variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
-        let variables: Arc<Variables> = variables.collect();
-        let warm: Arc<Mutex<Option<Sandbox>>> = Arc::default();
+    pub fn process(program: Program) -> Self {
+        let pool = Arc::new(Pool {
+            program,
+            idle: Mutex::default(),
+            room: Semaphore::new(MAX_PROCESSES),
+            invocations: AtomicU64::new(0),
+        });
         Self(Arc::new(move |event| {
-            let (handler, warm) = (Arc::clone(&handler), Arc::clone(&warm));
-            let variables = Arc::clone(&variables);
-            Box::pin(async move {
-                let mut warm = warm.lock().await;
-                // Put back only after a whole answer, so that no answer meets another event.
-                let answer = async {
-                    let mut sandbox = match warm.take() {
-                        Some(sandbox) => sandbox,
-                        None => Sandbox::start(language, &handler, &variables)?,
-                    };
-                    let reply = sandbox.answer(&event).await?;
-                    Ok::<_, io::Error>((sandbox, reply))
-                };
-                let (sandbox, reply) = timeout(TIMEOUT, answer)
-                    .await
-                    .map_err(|_| diagnostic("Sandbox.Timedout", "Task timed out"))?
-                    .map_err(|error| diagnostic("Runtime.ExitError", &error.to_string()))?;
-                *warm = Some(sandbox);
-                reply.into()
-            })
+            let pool = Arc::clone(&pool);
+            Box::pin(async move { pool.invoke(event).await })
         }))
     }
 }
 
-/// What is added to the environment of a process.
-type Variables = [(&'static str, String)];
+struct Pool {
+    program: Program,
+    /// Processes that have answered, the last one last.
+    idle: Mutex<Vec<Sandbox>>,
+    room: Semaphore,
+    invocations: AtomicU64,
+}
 
-/// The process of one handler; dropping it ends it.
+impl Pool {
+    async fn invoke(&self, payload: Value) -> Invoked {
+        let _room = self.room.acquire().await.map_err(|closed| fault(&closed))?;
+        let (mut sandbox, give) = match self.warm().await {
+            Some(warm) => warm,
+            None => self.cold().await?,
+        };
+        let number = self.invocations.fetch_add(1, Ordering::Relaxed);
+        let id = format!("00000000-0000-4000-8000-{number:012x}");
+        let (answer, answered) = oneshot::channel();
+        let event = Event {
+            function_arn: format!(
+                "arn:aws:lambda:eu-west-1:123456789012:function:{}",
+                self.program.name
+            ),
+            trace_id: format!("Root=1-00000000-{number:024x};Sampled=0"),
+            deadline: SystemClock.now().plus(self.program.timeout),
+            id: id.clone(),
+            payload,
+            answer,
+        };
+        let problem =
+            |kind, problem| diagnostic(kind, &format!("RequestId: {id} Error: {problem}"));
+        // A process that has gone away meanwhile is noticed below.
+        let _ = give.send(event);
+        let invoked = tokio::select! {
+            biased;
+            Ok(invoked) = answered => invoked,
+            exit = sandbox.process.wait() => return Err(problem("Runtime.ExitError", exited(exit))),
+            () = sleep(self.program.timeout) => {
+                let seconds = self.program.timeout.as_secs_f64();
+                let text = format!("Task timed out after {seconds:.2} seconds");
+                return Err(problem("Sandbox.Timedout", text));
+            }
+        };
+        self.idle().push(sandbox);
+        invoked
+    }
+
+    /// A process that waits for another event. Those that have ended since are forgotten.
+    async fn warm(&self) -> Option<(Sandbox, oneshot::Sender<Event>)> {
+        loop {
+            let mut sandbox = self.idle().pop()?;
+            if let Ok(give) = sandbox.ready().await {
+                return Some((sandbox, give));
+            }
+        }
+    }
+
+    /// A new process, once it waits for its first event.
+    async fn cold(&self) -> Result<(Sandbox, oneshot::Sender<Event>), Diagnostic> {
+        let api = RuntimeApi::start().await.map_err(|error| fault(&error))?;
+        let process = self.program.start(&api).map_err(|error| {
+            let executable = self.program.executable.display();
+            diagnostic("Runtime.InvalidEntrypoint", &format!("{executable}: {error}"))
+        })?;
+        let mut sandbox = Sandbox { process, api };
+        let give = sandbox.ready().await?;
+        Ok((sandbox, give))
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Sandbox>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A process with its API; dropping it ends both.
 struct Sandbox {
-    _process: Child,
-    events: ChildStdin,
-    replies: Lines<BufReader<ChildStdout>>,
+    process: Child,
+    api: RuntimeApi,
 }
 
 impl Sandbox {
-    fn start(language: Language, handler: &Path, variables: &Variables) -> io::Result<Self> {
-        let (program, runner) = language.command();
-        let mut process = Command::new(program)
-            .arg(Path::new(RUNNERS).join(runner))
-            .arg(handler)
-            .envs(variables.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let (Some(events), Some(replies)) = (process.stdin.take(), process.stdout.take()) else {
-            return Err(io::Error::other("the process has no pipes"));
-        };
-        Ok(Self { _process: process, events, replies: BufReader::new(replies).lines() })
-    }
-
-    async fn answer(&mut self, event: &Value) -> io::Result<Reply> {
-        let line = format!("{event}\n");
-        self.events.write_all(line.as_bytes()).await?;
-        let exited = || io::Error::other("the process exited before it answered");
-        let reply = self.replies.next_line().await?.ok_or_else(exited)?;
-        Ok(serde_json::from_str(&reply)?)
-    }
-}
-
-/// What a runner writes.
-#[derive(Deserialize)]
-#[serde(untagged, rename_all_fields = "camelCase")]
-enum Reply {
-    Answer { answer: Value },
-    Error { error_type: String, error_message: String },
-}
-
-impl From<Reply> for Invoked {
-    fn from(reply: Reply) -> Self {
-        match reply {
-            Reply::Answer { answer } => Ok(answer),
-            Reply::Error { error_type, error_message } => {
-                Err(Diagnostic { error_type, error_message })
+    /// Waits until the process asks for an event, and returns where it goes.
+    async fn ready(&mut self) -> Result<oneshot::Sender<Event>, Diagnostic> {
+        let asked = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(ready) = self.api.ready.recv() => match ready {
+                        Ok(give) if give.is_closed() => {} // The request's connection has gone.
+                        ready => break ready,
+                    },
+                    exit = self.process.wait() => {
+                        break Err(diagnostic("Runtime.ExitError", &exited(exit)));
+                    }
+                }
             }
+        };
+        let late = || diagnostic("Sandbox.Timedout", "the process asked for no event");
+        let give = timeout(START_TIMEOUT, asked).await.map_err(|_| late())??;
+        match self.process.try_wait().transpose() {
+            Some(exit) => Err(diagnostic("Runtime.ExitError", &exited(exit))),
+            None => Ok(give),
         }
+    }
+}
+
+fn exited(exit: io::Result<ExitStatus>) -> String {
+    match exit {
+        Ok(status) => format!("Runtime exited with error: {status}"),
+        Err(error) => format!("Runtime exited: {error}"),
     }
 }
 

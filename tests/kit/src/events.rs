@@ -4,6 +4,7 @@
 //! the test keys and valid until 2100, so the same files serve tests with a manual clock, the runtime
 //! emulator with the real one, and `cargo lambda invoke`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use session::model::{
 };
 use session::store::{DynamoDb, KeyRotator as _, SessionCreator as _};
 use session::token::access::AccessTokenInput;
+use tokio::net::TcpListener;
 
 use crate::clock::START;
 use crate::front_door::shape;
@@ -45,6 +47,89 @@ pub fn session() -> Session {
         device_pending: false,
         revocation: None,
     }
+}
+
+/// An event file, and what the built function must answer it with.
+#[derive(Debug)]
+pub struct Case {
+    /// The file, below `events/`.
+    pub path: String,
+    /// The function's logical id.
+    pub logical_id: &'static str,
+    /// What the file holds.
+    pub event: Value,
+    /// What `answers.json` states.
+    pub expected: Value,
+}
+
+impl Case {
+    /// Why an answer is not the expected one, if it is not: members may be added, and a text that ends in `…` begins so.
+    pub fn problem(&self, answer: &Value) -> Option<String> {
+        let Self { path, expected, .. } = self;
+        (!agrees(answer, expected)).then(|| format!("{path}: expected {expected}, got {answer}"))
+    }
+}
+
+fn agrees(answer: &Value, expected: &Value) -> bool {
+    match (answer, expected) {
+        (Value::Object(answer), Value::Object(expected)) => expected
+            .iter()
+            .all(|(name, value)| answer.get(name).is_some_and(|found| agrees(found, value))),
+        (Value::Array(answer), Value::Array(expected)) => {
+            answer.len() == expected.len()
+                && answer.iter().zip(expected).all(|(found, value)| agrees(found, value))
+        }
+        (Value::String(answer), Value::String(expected)) => match expected.strip_suffix('…') {
+            Some(beginning) => answer.starts_with(beginning),
+            None => answer == expected,
+        },
+        _ => answer == expected,
+    }
+}
+
+/// Every event that `answers.json` has an answer for.
+///
+/// # Panics
+///
+/// If a file is missing or belongs to no function.
+pub fn cases() -> Vec<Case> {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../events"));
+    let read = |path: &str| -> Value {
+        let text = std::fs::read_to_string(folder.join(path)).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    let expected = read("answers.json").as_object().unwrap().clone();
+    let cases = expected.into_iter().map(|(path, expected)| {
+        let logical_id = match path.split('/').next().unwrap() {
+            "authorizer" => "AuthorizerFunction",
+            "refresh" => "RefreshFunction",
+            "signout" => "SignoutFunction",
+            "sessions" => "SessionsFunction",
+            "jwks" => "JwksFunction",
+            "core" => "CoreFunction",
+            "create-session" => "CreateSessionFunction",
+            "rotate-keys" => "RotateKeysFunction",
+            other => panic!("no function for {other}"),
+        };
+        Case { event: read(&path), path, logical_id, expected }
+    });
+    cases.collect()
+}
+
+/// An engine on loopback that holds what the events refer to, as the local stack offers it; its URL.
+///
+/// # Panics
+///
+/// If it cannot be served.
+pub async fn serve_tables() -> String {
+    let engine = Embedded::in_memory().unwrap();
+    create_tables(&client(engine.clone())).await.unwrap();
+    let items = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/tables.json"));
+    engine.load(items).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(engine.serve(listener));
+    url
 }
 
 /// Puts the test keys into a fresh table.

@@ -8,6 +8,7 @@ use core_driver::CoreConfig;
 use http::{HeaderMap, Method, Request, Response, header};
 use local::Stack;
 use local::dynamodb::{client, create_tables, store_of};
+use local::functions::Functions;
 use local::gateway::{Cors, Gateway};
 use session::model::Clock;
 use session::store::DynamoDb;
@@ -87,10 +88,9 @@ impl Harness {
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
         let sessions = Arc::new(Sessions::new(config.clone(), store.clone()));
         let routes = |gateway| routes(gateway, sessions, clock.clone());
+        let functions = Functions::in_process(&config, authorizer, core_config, &store, &shared);
         let stack =
-            Stack::start_with(&config, authorizer, core_config, client, shared, cors, routes)
-                .await
-                .unwrap();
+            Stack::start_with(&config, functions, client, shared, cors, routes).await.unwrap();
         wire.take_calls();
         Self { stack, clock, wire, store, config }
     }
