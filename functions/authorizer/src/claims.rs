@@ -47,7 +47,7 @@ fn validator(mut demand: Map<String, Value>) -> Result<ClaimValidator, String> {
 
 const DEMANDS: &str = r#""claim" with "hasValue": value, "isTrue": true, "isFalse": true, "includes": value,
  "excludes": value, "includesAll": list, "includesAny": list or "excludesAll": list; or, without "claim",
- "authenticatedBy": list of methods, empty for any"#;
+ "authenticatedBy": list of methods, empty for any, or "deviceBound": true"#;
 
 fn demanded(claim: Option<String>, name: &str, value: Value) -> Option<ClaimValidator> {
     let Some(claim) = claim else {
@@ -57,6 +57,7 @@ fn demanded(claim: Option<String>, name: &str, value: Value) -> Option<ClaimVali
                     methods.iter().map(|method| method.as_str().map(str::to_owned)).collect();
                 Some(ClaimValidator::authenticated_by(methods?))
             }
+            ("deviceBound", Value::Bool(true)) => Some(ClaimValidator::device_bound()),
             _ => None,
         };
     };
@@ -157,6 +158,23 @@ mod tests {
     }
 
     #[test]
+    fn a_session_that_is_bound_to_its_device_may_be_demanded() {
+        let text = format!("dbsc:{}", "A".repeat(43));
+        let bound = [json!({ "cnf": { "jkt": "x" } }), json!({ "cnf": { "kid": text } })];
+        assert_eq!(meet(&json!([{ "deviceBound": true }]), &bound), [true, true]);
+        for other in [
+            json!({}),
+            json!({ "cnf": null }),
+            json!({ "cnf": "x" }),
+            json!({ "cnf": { "kid": "the application's own" } }),
+            json!({ "cnf": { "x5t#S256": "x" } }),
+        ] {
+            let demand = json!([{ "deviceBound": true }]);
+            assert_eq!(meet(&demand, std::slice::from_ref(&other)), [false], "{other}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_understood_is_refused_with_what_to_write() {
         for text in [
             "admin",
@@ -170,6 +188,8 @@ mod tests {
             r#"[{"includes":"a"}]"#,
             r#"[{"claim":"c","isTrue":true,"maxAgeInSeconds":-1}]"#,
             r#"[{"authenticatedBy":[1]}]"#,
+            r#"[{"deviceBound":false}]"#,
+            r#"[{"claim":"c","deviceBound":true}]"#,
         ] {
             assert!(validators(text).is_err(), "{text}");
         }

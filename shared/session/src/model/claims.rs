@@ -12,6 +12,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::device::DeviceKey;
 use super::time::Timestamp;
 
 /// The value of a claim in a payload; null is a value.
@@ -184,6 +185,8 @@ enum Check {
     Claim(String, Demand),
     /// How and when the user proved who they are; any of the methods will do, if there are any.
     Authentication(Vec<String>),
+    /// That the session is bound to a key of its device.
+    DeviceBound,
     /// Whatever the application likes; the error is the reason.
     Custom(Arc<CustomCheck>),
 }
@@ -237,6 +240,13 @@ impl ClaimValidator {
         Self { check: Check::Authentication(methods), ..Self::authenticated() }
     }
 
+    /// The session must be bound to a key of its device, as the token says since the last refresh
+    /// (docs/device-binding.md). Looks at `cnf`; the id is `deviceBound`.
+    #[must_use]
+    pub fn device_bound() -> Self {
+        Self { id: "deviceBound".to_owned(), check: Check::DeviceBound, max_age: None }
+    }
+
     /// The claim must not be older than this; an older one that can be fetched is fetched again first.
     /// One that does not say when it was fetched, or names an instant that has not come, is older than
     /// any limit. Custom validators have no age.
@@ -272,6 +282,13 @@ impl ClaimValidator {
                 let reason = self.authentication(payload, methods, now).err()?;
                 let challenge = Challenge { max_age: self.max_age, methods: methods.clone() };
                 (Some(reason), Some(challenge))
+            }
+            Check::DeviceBound => {
+                if names_device_key(payload) {
+                    return None;
+                }
+                let bound = Demand::Value(true.into()).expectation();
+                (Some(Reason::Wrong(bound, false.into())), None)
             }
             Check::Custom(check) => (check(payload, now).err()?.map(Reason::Custom), None),
         };
@@ -368,6 +385,12 @@ impl Demand {
     }
 }
 
+/// Whether the payload names a device key of the session: an app's by its thumbprint, a browser's by its text.
+fn names_device_key(payload: &Map<String, Value>) -> bool {
+    let member = |name: &str| payload.get("cnf")?.get(name)?.as_str();
+    member("jkt").is_some() || member("kid").is_some_and(|text| text.parse::<DeviceKey>().is_ok())
+}
+
 /// Equality as JSON sees it: 1 and 1.0 are one number.
 fn is_same(left: &Value, right: &Value) -> bool {
     match (left, right) {
@@ -385,6 +408,7 @@ impl fmt::Debug for Check {
             Self::Authentication(methods) => {
                 f.debug_tuple("Authentication").field(methods).finish()
             }
+            Self::DeviceBound => f.write_str("DeviceBound"),
             Self::Custom(_) => f.write_str("Custom(…)"),
         }
     }

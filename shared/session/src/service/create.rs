@@ -6,7 +6,7 @@ use super::device::challenge;
 use super::{IssuedTokens, Minting, SessionEvent, Sessions, limits};
 use crate::error::SessionError;
 use crate::model::{
-    Authentication, Device, Generation, Keeper, NewSession, PayloadSize, RefreshState, Session,
+    Authentication, Device, Generation, NewSession, PayloadSize, RefreshState, Session,
     SessionHandle, SessionsOf, Timestamp,
 };
 use crate::store::{SignInStore, StoreError};
@@ -137,7 +137,7 @@ impl<S: SignInStore> Sessions<S> {
             device_pending: false,
             revocation: None,
         };
-        let bytes = longest_front_json(&session);
+        let bytes = longest_front_json(&session, self.may_be_bound(&session));
         limits::check_front_json(bytes, self.config.transfer.front_json_limit())?;
         session.payload_size.bound = Some(bytes as u64);
         let keys = self.ensure_keys(now, rng).await?;
@@ -173,13 +173,6 @@ impl<S: SignInStore> Sessions<S> {
         // After a repetition, too: whoever recorded the session may not have come this far.
         self.keep_to_limit(SessionsOf::user(&session.subject.user_id), now).await?;
         Ok(issued)
-    }
-
-    /// Whether its browser should bind the session, if it can.
-    fn asks_for_device_key(&self, session: &Session) -> bool {
-        self.config.device_binding.is_on()
-            && session.keeper == Keeper::Browser
-            && session.device_key.is_none()
     }
 
     /// Whether `found` is the untouched session of the same sign-in as `wanted`.

@@ -3,7 +3,7 @@
 
 use super::{SessionEvent, Sessions};
 use crate::error::SessionError;
-use crate::model::{Device, SessionHandle, Timestamp};
+use crate::model::{Device, Keeper, Session, SessionHandle, Timestamp};
 use crate::store::{PrivateKeyReader, SessionBinder, Written};
 use crate::token::dbsc::{BrowserKey, BrowserProof, CHALLENGE_LIFE, unverified_master_key_id};
 use crate::token::{MasterKeys, UnverifiedRefreshToken};
@@ -46,6 +46,20 @@ pub enum BrowserAnswer {
     Refused,
     /// It is not the session that its cookies are of: the browser should forget the name.
     Forget,
+}
+
+impl<S> Sessions<S> {
+    /// Whether its browser should bind the session, if it can.
+    pub(super) fn asks_for_device_key(&self, session: &Session) -> bool {
+        self.config.device_binding.is_on()
+            && session.keeper == Keeper::Browser
+            && session.device_key.is_none()
+    }
+
+    /// Whether the session may yet be bound, and its tokens become longer by the name of the key.
+    pub(super) fn may_be_bound(&self, session: &Session) -> bool {
+        session.device_pending || self.asks_for_device_key(session)
+    }
 }
 
 impl<S: SessionBinder + PrivateKeyReader> Sessions<S> {

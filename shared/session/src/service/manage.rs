@@ -305,7 +305,7 @@ impl<S: SessionUpdater> Sessions<S> {
             room = if known.is_some_and(|bytes| bytes <= limit as u64) {
                 bounded
             } else {
-                measured(&seen, &patch, limit)?
+                measured(&seen, &patch, self.may_be_bound(&seen), limit)?
             };
         }
         Err(SessionError::Contended(*handle))
@@ -317,13 +317,14 @@ impl<S: SessionUpdater> Sessions<S> {
 fn measured(
     seen: &Session,
     patch: &Map<String, Value>,
+    may_be_bound: bool,
     limit: usize,
 ) -> Result<PayloadRoom, SessionError> {
     let mut merged = seen.clone();
     merged.access_token_payload.extend(patch.clone());
     merged.access_token_payload.retain(|_, value| !value.is_null());
-    let bytes = longest_front_json(&merged);
-    if bytes >= longest_front_json(seen) {
+    let bytes = longest_front_json(&merged, may_be_bound);
+    if bytes >= longest_front_json(seen, may_be_bound) {
         limits::check_front_json(bytes, limit)?;
     }
     let seen_version = seen.payload_size.version;

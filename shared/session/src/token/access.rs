@@ -124,8 +124,9 @@ pub struct AccessTokenInput<'a> {
     pub refresh_token_hash: &'a str,
     /// The anti-CSRF token issued with it.
     pub anti_csrf_token: Option<&'a str>,
-    /// The key that whoever sends the token must prove with each request, named in `cnf.jkt` (RFC 9449 §6.1).
-    pub proof_key: Option<DeviceKey>,
+    /// The key that the session is bound to. One that whoever sends the token must prove with each request is
+    /// `cnf.jkt` (RFC 9449 §6.1); a browser's, which is proved before a refresh, is `cnf.kid` (RFC 7800 §3.4).
+    pub device_key: Option<DeviceKey>,
 }
 
 #[derive(Serialize)]
@@ -193,7 +194,7 @@ pub struct SigningFailed;
 impl<'a> AccessTokenInput<'a> {
     /// What `session` says of itself, and what was issued with the token.
     #[must_use]
-    pub const fn of(
+    pub fn of(
         session: &'a Session,
         refresh_token_hash: &'a str,
         anti_csrf_token: Option<&'a str>,
@@ -204,11 +205,7 @@ impl<'a> AccessTokenInput<'a> {
             custom: &session.access_token_payload,
             refresh_token_hash,
             anti_csrf_token,
-            // Browsers prove theirs before a refresh only.
-            proof_key: match session.device_key {
-                Some(key @ DeviceKey { kind: DeviceKeyKind::Dpop, .. }) => Some(key),
-                Some(_) | None => None,
-            },
+            device_key: session.proved_device_key(),
         }
     }
 }
@@ -261,10 +258,17 @@ impl AccessTokenInput<'_> {
             ("iat".to_owned(), now.as_secs().into()),
             ("exp".to_owned(), expires_at.as_secs().into()),
         ]);
-        if let Some(key) = &self.proof_key {
-            payload.insert("cnf".to_owned(), json!({ "jkt": key.jkt() }));
+        if let Some(key) = &self.device_key {
+            payload.insert("cnf".to_owned(), confirmation(key));
         }
         payload
+    }
+}
+
+fn confirmation(key: &DeviceKey) -> Value {
+    match key.kind {
+        DeviceKeyKind::Dpop => json!({ "jkt": key.jkt() }),
+        DeviceKeyKind::Dbsc => json!({ "kid": key.to_string() }),
     }
 }
 

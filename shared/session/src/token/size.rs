@@ -6,7 +6,7 @@
 use super::access::{AccessTokenInput, header_len};
 use super::front::front_json;
 use super::key::SigningAlgorithm;
-use crate::model::{Session, Timestamp};
+use crate::model::{DeviceKey, DeviceKeyKind, Session, Timestamp};
 
 /// The latest instant that takes ten digits in seconds: 2286-11-20T17:46:39Z.
 const LATEST: Timestamp = Timestamp::from_secs(9_999_999_999);
@@ -14,11 +14,18 @@ const LATEST: Timestamp = Timestamp::from_secs(9_999_999_999);
 /// The front token's JSON around the payload, with a user id of one character.
 const SMALLEST_FRAME: usize = r#"{"uid":"u","ate":9999999999000,"up":}"#.len();
 
-/// Bytes of a session's front token's JSON at most, whatever its generation and the instant.
+/// The key that is written longest.
+const LONGEST_KEY: DeviceKey =
+    DeviceKey { kind: DeviceKeyKind::Dbsc, thumbprint: [0; DeviceKey::LEN] };
+
+/// Bytes of a session's front token's JSON at most, whatever its generation and the instant; with room for a
+/// key of its device if it `may_be_bound` yet.
 #[must_use]
-pub fn longest_front_json(session: &Session) -> usize {
+pub fn longest_front_json(session: &Session, may_be_bound: bool) -> usize {
     let (hash, uuid) = ("0".repeat(64), "00000000-0000-4000-8000-000000000000");
-    let input = AccessTokenInput::of(session, &hash, Some(uuid));
+    let known = AccessTokenInput::of(session, &hash, Some(uuid));
+    let device_key = known.device_key.or(may_be_bound.then_some(LONGEST_KEY));
+    let input = AccessTokenInput { device_key, ..known };
     front_json(&session.subject.user_id, LATEST, &input.payload(LATEST, LATEST)).len()
 }
 
@@ -81,13 +88,19 @@ mod tests {
         let pkcs8 = algorithm.generate_pkcs8().unwrap();
         let key = SigningKey::from_pkcs8(key_id, algorithm, &pkcs8).unwrap();
         for custom in [json!({}), json!({ "a": "é\"" }), json!({ "b": "x".repeat(1000) })] {
-            for user_id in ["u", "\"quoted\"", &"long".repeat(64)] {
-                let session = session(user_id, &custom);
+            let keys = [None, Some(LONGEST_KEY)];
+            for (user_id, device_key) in ["u", "\"quoted\"", &"long".repeat(64)]
+                .into_iter()
+                .flat_map(|id| keys.map(|key| (id, key)))
+            {
+                let session = Session { device_key, ..session(user_id, &custom) };
                 let (hash, uuid) = ("f".repeat(64), "f".repeat(36));
                 let input = AccessTokenInput::of(&session, &hash, Some(&uuid));
                 let minted = input.sign_until(&key, LATEST, LATEST).unwrap();
                 let front = front_token(&session.subject.user_id, LATEST, &minted.payload);
-                let json = longest_front_json(&session);
+                let json = longest_front_json(&session, device_key.is_some());
+                let unbound = Session { device_key: None, ..session.clone() };
+                assert_eq!(longest_front_json(&unbound, device_key.is_some()), json);
                 assert_eq!(front.len(), front_len(json));
                 // The frame is taken for that of a user id of one character.
                 let spare = access_len(json, algorithm) - minted.token.len();
