@@ -1,5 +1,7 @@
 //! Sessions that are bound to a browser's key (docs/device-binding.md), by a browser in software.
 
+use std::future::ready;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -8,7 +10,9 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use jsonwebtoken::signature::Signer as _;
 use serde_json::{Value, json};
-use session::model::{KeyId, SessionHandle};
+use session::http::RouteOptions;
+use session::model::{ClaimValidator, KeyId, SessionHandle};
+use session::service::{Listener, SessionEvent, Told};
 use session::store::SessionReader as _;
 use session::token::SigningKey;
 use session::token::key::SigningAlgorithm;
@@ -16,7 +20,7 @@ use testkit::harness::{Tokens, cookie, text};
 use testkit::wire::Fault;
 use testkit::{Call, Harness};
 
-use crate::route::{layer, plain, send};
+use crate::route::{layer, layer_over, plain, send, sessions};
 
 const REPORT: (&str, &str) = ("DEVICE_BINDING", "report");
 const REQUIRE: (&str, &str) = ("DEVICE_BINDING", "require");
@@ -145,7 +149,7 @@ impl Browser {
 }
 
 #[tokio::test]
-async fn nothing_asks_for_a_key_unless_binding_is_on() {
+async fn d1_nothing_asks_for_a_key_unless_binding_is_on() {
     let stack = Harness::new(&[]).await;
     let (tokens, challenge) = sign_in(&stack).await;
     assert_eq!(challenge, "");
@@ -171,7 +175,7 @@ async fn a_browser_is_asked_for_a_key_and_a_script_is_not() {
 }
 
 #[tokio::test]
-async fn a_registration_binds_the_session_and_says_how_to_renew() {
+async fn d2_a_registration_binds_the_session_and_says_how_to_renew() {
     let stack = Harness::new(&[
         REQUIRE,
         ("WEBSITE_DOMAIN", "https://a.example.com, https://example.com:8443"),
@@ -225,7 +229,7 @@ async fn the_cookie_counts_for_its_life_and_a_flight() {
 }
 
 #[tokio::test]
-async fn whoever_lacks_the_key_is_told_so_and_changes_nothing() {
+async fn d5_d6_whoever_lacks_the_key_is_told_so_and_changes_nothing() {
     let stack = Harness::new(&[REQUIRE]).await;
     let browser = Browser::bound(&stack).await;
     let other = Browser::bound(&stack).await;
@@ -250,7 +254,7 @@ async fn whoever_lacks_the_key_is_told_so_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_browser_that_never_heard_that_it_is_bound_keeps_its_session() {
+async fn d4_a_browser_that_never_heard_that_it_is_bound_keeps_its_session() {
     let stack = Harness::new(&[REQUIRE]).await;
     let mut browser = Browser::registered(&stack).await;
     browser.device.clear();
@@ -300,7 +304,7 @@ async fn a_registration_that_is_repeated_later_takes_no_demand_back() {
 }
 
 #[tokio::test]
-async fn a_spent_token_without_the_key_does_not_end_the_session() {
+async fn d5_a_spent_token_without_the_key_does_not_end_the_session() {
     let stack = Harness::new(&[REQUIRE]).await;
     let mut browser = Browser::bound(&stack).await;
     let first = browser.tokens.refresh_cookie();
@@ -316,7 +320,7 @@ async fn a_spent_token_without_the_key_does_not_end_the_session() {
 }
 
 #[tokio::test]
-async fn where_proofs_are_reported_a_refresh_without_one_is_served() {
+async fn d7_where_proofs_are_reported_a_refresh_without_one_is_served() {
     let stack = Harness::new(&[REPORT]).await;
     let mut browser = Browser::bound(&stack).await;
     stack.clock.advance(PROOF_LIFE * 2);
@@ -331,7 +335,7 @@ async fn a_session_without_a_key_needs_no_proof() {
 }
 
 #[tokio::test]
-async fn a_repeated_registration_is_fine_and_one_of_another_key_is_refused() {
+async fn d3_a_repeated_registration_is_fine_and_one_of_another_key_is_refused() {
     let stack = Harness::new(&[REQUIRE]).await;
     let (tokens, challenge) = sign_in(&stack).await;
     let first = key();
@@ -368,7 +372,7 @@ async fn a_registration_needs_the_sessions_own_fresh_challenge_and_the_key_in_it
 }
 
 #[tokio::test]
-async fn a_browser_without_a_proof_or_with_a_stale_one_is_given_a_challenge() {
+async fn d8_a_browser_without_a_proof_or_with_a_stale_one_is_given_a_challenge() {
     let stack = Harness::new(&[REQUIRE]).await;
     let (browser, other) = (Browser::bound(&stack).await, Browser::bound(&stack).await);
     stack.clock.advance(Duration::from_mins(15));
@@ -406,7 +410,7 @@ async fn headers_may_be_quoted() {
 }
 
 #[tokio::test]
-async fn a_proof_by_another_key_or_of_another_form_is_refused() {
+async fn d9_a_proof_by_another_key_or_of_another_form_is_refused() {
     let stack = Harness::new(&[REQUIRE]).await;
     let browser = Browser::bound(&stack).await;
     let fresh = &browser.challenge;
@@ -424,7 +428,7 @@ async fn a_proof_by_another_key_or_of_another_form_is_refused() {
 
 /// The binding of a session that was signed out must not renew the cookie of the next one.
 #[tokio::test]
-async fn a_browser_forgets_the_binding_of_a_session_that_is_not_in_its_cookies() {
+async fn d10_a_browser_forgets_the_binding_of_a_session_that_is_not_in_its_cookies() {
     let stack = Harness::new(&[REQUIRE]).await;
     let mut browser = Browser::bound(&stack).await;
     browser.tokens = sign_in(&stack).await.0;
@@ -460,8 +464,65 @@ async fn the_layer_binds_and_proves_as_the_function_does() {
     assert!(cookie(proved.headers(), "sDevice").is_some());
 }
 
+/// Remembers what it is told.
+#[derive(Debug, Default)]
+pub(crate) struct Ear(Mutex<Vec<SessionEvent>>);
+
+impl Listener for Ear {
+    fn notify<'a>(&'a self, event: &'a SessionEvent) -> Told<'a> {
+        self.0.lock().unwrap().push(event.clone());
+        Box::pin(ready(Ok(())))
+    }
+}
+
+impl Ear {
+    pub(crate) fn take(&self) -> Vec<SessionEvent> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
 #[tokio::test]
-async fn signing_out_clears_the_device_cookie() {
+async fn d9_a_key_that_a_browser_got_or_lost_is_told() {
+    let (stack, ear) = (Harness::new(&[REQUIRE]).await, Arc::new(Ear::default()));
+    let layer = layer_over(&stack, sessions(&stack).with_listener(Arc::<Ear>::clone(&ear)));
+    let (tokens, challenge) = sign_in(&stack).await;
+    let (own, cookies) = (key(), tokens.refresh_cookie());
+    let registration = proof(&own, &challenge, true);
+    let headers = [("cookie", &*cookies), ("secure-session-response", &registration)];
+    let answer = send(&layer, (Method::POST, REGISTER), &headers, plain).await.unwrap();
+    let [SessionEvent::DeviceBound { key: bound, .. }] = &ear.take()[..] else { panic!() };
+    let (challenge, identifier) = challenge_of(&answer);
+    let foreign = proof(&key(), &challenge, false);
+    let headers = [
+        ("cookie", &*cookies),
+        ("sec-secure-session-id", &identifier),
+        ("secure-session-response", &foreign),
+    ];
+    let answer = send(&layer, (Method::POST, DEVICE), &headers, plain).await.unwrap();
+    assert_eq!(answer.status(), 401);
+    let [SessionEvent::DeviceBindingLost { key: lost, .. }] = &ear.take()[..] else { panic!() };
+    assert_eq!(lost, bound);
+}
+
+#[tokio::test]
+async fn d17_a_route_may_ask_for_a_session_that_is_bound() {
+    let stack = Harness::new(&[REQUIRE]).await;
+    let layer = layer(&stack).with(RouteOptions::default().require(ClaimValidator::device_bound()));
+    let registered = Browser::registered(&stack).await;
+    let bound = Browser::bound(&stack).await;
+    let ask = async |browser: &Browser| {
+        let cookie = browser.tokens.access_cookie();
+        send(&layer, (Method::GET, "/"), &[("cookie", &cookie)], plain).await.unwrap()
+    };
+    let refused = ask(&registered).await;
+    assert_eq!(refused.status(), 403);
+    let body = r#"{"message":"invalid claim","claimValidationErrors":[{"id":"deviceBound","reason":{"message":"wrong value","expectedValue":true,"actualValue":false}}]}"#;
+    assert_eq!(refused.body(), body);
+    assert_eq!(ask(&bound).await.status(), 200);
+}
+
+#[tokio::test]
+async fn d18_signing_out_clears_the_device_cookie() {
     let stack = Harness::new(&[REQUIRE]).await;
     let browser = Browser::bound(&stack).await;
     let response = stack.sign_out(&[("cookie", &browser.tokens.access_cookie())]).await;
@@ -469,7 +530,7 @@ async fn signing_out_clears_the_device_cookie() {
 }
 
 #[tokio::test]
-async fn a_fault_of_ours_is_503_and_unbinds_nobody() {
+async fn d11_a_fault_of_ours_is_503_and_unbinds_nobody() {
     let stack = Harness::new(&[REQUIRE]).await;
     let (tokens, challenge) = sign_in(&stack).await;
     let good = proof(&key(), &challenge, true);

@@ -1,15 +1,23 @@
 //! Sessions that are bound to a key by DPoP proofs (docs/device-binding.md, "Apps").
 
+use std::sync::Arc;
+
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
+use session::error::TryRefresh;
+use session::service::SessionEvent;
 use session::token::dpop::{NONCE_LIFE, hash_of};
 use testkit::Harness;
 use testkit::clock::START;
+use testkit::front_door::shape;
 use testkit::harness::{Tokens, text};
+
+use crate::device_binding::Ear;
+use crate::route::{layer_over, plain, send, sessions};
 
 const API: &str = "https://api.example.com";
 const REQUIRE: [(&str, &str); 1] = [("DEVICE_BINDING", "require")];
@@ -89,7 +97,7 @@ fn confirmation(tokens: &Tokens) -> Value {
 }
 
 #[tokio::test]
-async fn a_proof_at_sign_in_binds_the_session_and_its_access_tokens() {
+async fn d12_a_proof_at_sign_in_binds_the_session_and_its_access_tokens() {
     let stack = Harness::new(&REQUIRE).await;
     let tokens = App::new(1).sign_in(&stack).await;
     let jkt = confirmation(&tokens)["jkt"].as_str().unwrap().to_owned();
@@ -100,7 +108,7 @@ async fn a_proof_at_sign_in_binds_the_session_and_its_access_tokens() {
 }
 
 #[tokio::test]
-async fn only_the_key_refreshes_and_who_lacks_it_ends_nothing() {
+async fn d14_only_the_key_refreshes_and_who_lacks_it_ends_nothing() {
     let stack = Harness::new(&REQUIRE).await;
     let (app, thief) = (App::new(1), App::new(2));
     let tokens = app.sign_in(&stack).await;
@@ -129,7 +137,7 @@ async fn only_the_key_refreshes_and_who_lacks_it_ends_nothing() {
 }
 
 #[tokio::test]
-async fn a_bound_access_token_is_served_with_its_proof_only() {
+async fn d15_a_bound_access_token_is_served_with_its_proof_only() {
     let stack = Harness::new(&REQUIRE).await;
     let (app, thief) = (App::new(1), App::new(2));
     let tokens = app.sign_in(&stack).await;
@@ -174,7 +182,7 @@ async fn sessions_without_a_key_are_as_before() {
 }
 
 #[tokio::test]
-async fn a_sign_in_with_a_proof_that_does_not_count_records_nothing() {
+async fn d13_a_sign_in_with_a_proof_that_does_not_count_records_nothing() {
     let stack = Harness::new(&REQUIRE).await;
     stack.wire.take_calls();
     let response = sign_in(&stack, &App::new(1).proof("GET", "/example/signin", None)).await;
@@ -185,7 +193,7 @@ async fn a_sign_in_with_a_proof_that_does_not_count_records_nothing() {
 }
 
 #[tokio::test]
-async fn without_the_setting_a_proof_is_not_looked_at() {
+async fn d1_without_the_setting_a_proof_is_not_looked_at() {
     let stack = Harness::new(&[]).await;
     let signed_in = sign_in(&stack, "nonsense").await;
     assert!(!signed_in.headers().contains_key("dpop-nonce"));
@@ -215,7 +223,7 @@ fn asked_for(stack: &Harness, response: &Response<Bytes>) -> String {
 }
 
 #[tokio::test]
-async fn a_proof_without_a_fresh_nonce_is_to_be_made_again_with_one_and_costs_nothing() {
+async fn d16_a_proof_without_a_fresh_nonce_is_to_be_made_again_with_one_and_costs_nothing() {
     let stack = Harness::new(&[REQUIRE[0], NONCE]).await;
     let app = App::new(1);
     let proof = |(method, path), nonce: &str| app.proof_with(method, path, None, Some(nonce));
@@ -261,4 +269,104 @@ async fn where_proofs_are_reported_a_nonce_is_given_and_not_demanded() {
     let proof = app.proof(REFRESH.0, REFRESH.1, None);
     let refreshed = refresh(&stack, &Tokens::of(&signed_in), Some(&proof)).await;
     assert_eq!(refreshed.status(), 200);
+}
+
+/// What the authorizer says of an event: whether it lets the request pass.
+async fn authorizer_allows(stack: &Harness, event: Value) -> bool {
+    // What is raised is 401 of a REST or WebSocket API.
+    let Ok(answer) = stack.stack.functions().authorizer.invoke(event).await else { return false };
+    let effect = answer.pointer("/policyDocument/Statement/0/Effect");
+    answer["isAuthorized"] == true || effect.is_some_and(|effect| effect == "Allow")
+}
+
+#[tokio::test]
+async fn d19_every_front_door_that_tells_of_proofs_has_them_checked() {
+    let stack = Harness::new(&REQUIRE).await;
+    let (app, thief) = (App::new(1), App::new(2));
+    let tokens = app.sign_in(&stack).await;
+    type Shape = fn(&Request<Bytes>) -> Value;
+    // The path that arrives, and what the client wrote.
+    let doors: [(&str, Shape, &str, &str, &str); 5] = [
+        ("HTTP API, payload 2.0", shape::http_api_2, "GET", "/orders/7", "/orders/7"),
+        ("HTTP API, payload 1.0", shape::http_api_1, "GET", "/orders/7", "/orders/7"),
+        ("REST API with a stage", shape::rest_request, "POST", "/orders/7", "/v1/orders/7"),
+        ("WebSocket API", shape::web_socket, "GET", "/", "/"),
+        ("AppSync", shape::app_sync, "POST", "/graphql", "/graphql"),
+    ];
+    for (door, shape, method, arrives, path) in doors {
+        let event = |scheme: &str, proof: Option<String>| {
+            let authorization = format!("{scheme} {}", tokens.access);
+            let request = Request::builder().method(method).uri(arrives);
+            let request = request.header("authorization", authorization);
+            let request = match proof {
+                Some(proof) => request.header("dpop", proof),
+                None => request,
+            };
+            shape(&request.body(Bytes::new()).unwrap())
+        };
+        let own = || Some(app.proof(method, path, Some(&tokens.access)));
+        let foreign = Some(thief.proof(method, path, Some(&tokens.access)));
+        let elsewhere = Some(app.proof(method, "/elsewhere", Some(&tokens.access)));
+        for (case, event, expected) in [
+            ("with its proof", event("DPoP", own()), true),
+            ("without", event("DPoP", None), false),
+            ("by another key", event("DPoP", foreign), false),
+            ("for another path", event("DPoP", elsewhere), false),
+            ("as Bearer", event("Bearer", own()), false),
+        ] {
+            assert_eq!(authorizer_allows(&stack, event).await, expected, "{door}, {case}");
+        }
+    }
+}
+
+/// Sign-in code in any language hands over the event that the client's request came with.
+#[tokio::test]
+async fn create_session_binds_what_it_creates_to_the_key_in_the_event() {
+    let stack = Harness::new(&REQUIRE).await;
+    let app = App::new(1);
+    let invoke = async |proof: String| {
+        let headers = json!({
+            "content-type": "application/json", "st-auth-mode": "header", "dpop": proof,
+        });
+        let event = json!({
+            "version": "2.0",
+            "rawPath": "/signin",
+            "headers": headers,
+            "requestContext": { "http": { "method": "POST", "sourceIp": "192.0.2.1" } },
+        });
+        let input = json!({ "userId": "user-1", "event": event });
+        stack.stack.functions().create_session.invoke(input).await.unwrap()
+    };
+    let created = invoke(app.proof("POST", "/signin", None)).await;
+    let text = |name: &str| created["tokens"][name].as_str().unwrap_or_default().to_owned();
+    let tokens =
+        Tokens { access: text("accessToken"), refresh: text("refreshToken"), ..Tokens::default() };
+    assert_ne!(confirmation(&tokens)["jkt"], Value::Null, "{created}");
+    assert_eq!(refresh(&stack, &tokens, None).await.status(), 401);
+    let proof = app.proof(REFRESH.0, REFRESH.1, None);
+    assert_eq!(refresh(&stack, &tokens, Some(&proof)).await.status(), 200);
+
+    let refused = invoke(app.proof("POST", "/elsewhere", None)).await;
+    assert_eq!(refused["error"]["code"], "INVALID_INPUT", "{refused}");
+}
+
+/// A thief may keep asking, so the one who is to decide about `require` has to see it.
+#[tokio::test]
+async fn a_bound_token_without_its_proof_is_told_whether_it_is_served_or_not() {
+    for (policy, is_served) in [(REPORT, true), (REQUIRE, false)] {
+        let (stack, ear) = (Harness::new(&policy).await, Arc::new(Ear::default()));
+        let layer = layer_over(&stack, sessions(&stack).with_listener(Arc::<Ear>::clone(&ear)));
+        let tokens = App::new(1).sign_in(&stack).await;
+        let headers = [("authorization", &*tokens.access_bearer())].map(|(k, v)| (k, v.to_owned()));
+        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let answer = send(&layer, (Method::GET, "/"), &headers, plain).await.unwrap();
+        assert_eq!(answer.status() == 200, is_served);
+        let [SessionEvent::TokenProofMissing { user_id, why, is_served: told, .. }] =
+            &ear.take()[..]
+        else {
+            panic!()
+        };
+        assert_eq!((user_id.as_str(), why), ("user-1", &TryRefresh::WrongScheme));
+        assert_eq!(*told, is_served);
+    }
 }

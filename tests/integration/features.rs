@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The series of the contract's test rows (contract §10).
-const SERIES: [char; 7] = ['c', 'v', 'r', 's', 'm', 'j', 'f'];
+const SERIES: [char; 8] = ['c', 'v', 'r', 's', 'm', 'j', 'f', 'd'];
 
 /// The documents with rows that tests are named by, and which ids these have.
 type Rows = (&'static str, fn(&str) -> bool);

@@ -148,7 +148,7 @@ async fn numbers_take_no_more_room_than_was_measured() {
     let new = NewSession { access_token_payload: claims, ..NewSession::for_user("user-1") };
     let tokens = create(&sessions, new, START).await;
     let session = harness.store.session(&tokens.handle).await.unwrap().unwrap();
-    let measured = session::token::size::longest_front_json(&session) as u64;
+    let measured = session::token::size::longest_front_json(&session, false) as u64;
     assert_eq!(session.payload_size.bound, Some(measured));
     assert_eq!(session.access_token_payload["zero"], json!(0));
     assert_eq!(session.access_token_payload["one"], json!(1));

@@ -194,7 +194,7 @@ async fn a_session_of_the_first_versions_is_measured_by_its_first_merge() {
     assert!(merge(&sessions, &session.handle, json!({ "a": 1 })).await);
     assert_eq!(harness.wire.take_calls().len(), 2, "a refused write, and one that has measured");
     let found = harness.store.session(&session.handle).await.unwrap().unwrap();
-    let exact = longest_front_json(&found) as u64;
+    let exact = longest_front_json(&found, false) as u64;
     assert_eq!(found.payload_size, PayloadSize { bound: Some(exact), version: 1 });
     harness.wire.take_calls();
     assert!(merge(&sessions, &session.handle, json!({ "a": 2 })).await);
@@ -208,7 +208,7 @@ async fn the_bound_counts_new_claims_exactly() {
     for patch in [json!({ "a": "é\"\n" }), json!({ "ключ": [1, { "b": null }], "c": 1.5 })] {
         merge(&sessions, &handle, patch).await;
         let found = harness.store.session(&handle).await.unwrap().unwrap();
-        assert_eq!(found.payload_size.bound, Some(longest_front_json(&found) as u64));
+        assert_eq!(found.payload_size.bound, Some(longest_front_json(&found, false) as u64));
     }
 }
 
@@ -222,7 +222,7 @@ async fn a_bound_that_drifted_is_measured_anew_and_refuses_nothing_that_fits() {
         assert!(merge(&sessions, &handle, json!({ "k": value })).await);
         let found = harness.store.session(&handle).await.unwrap().unwrap();
         let bound = found.payload_size.bound.unwrap();
-        assert!(bound >= longest_front_json(&found) as u64);
+        assert!(bound >= longest_front_json(&found, false) as u64);
         assert!(bound <= harness.config.transfer.front_json_limit() as u64);
     }
     let writes = harness.wire.take_calls();
@@ -311,7 +311,7 @@ async fn a_merge_whose_answer_is_lost_is_harmless_to_repeat() {
                 (&found.access_token_payload["a"], &found.access_token_payload["b"]),
                 (&json!(1), &json!(2))
             );
-            assert!(found.payload_size.bound.unwrap() >= longest_front_json(&found) as u64);
+            assert!(found.payload_size.bound.unwrap() >= longest_front_json(&found, false) as u64);
         }
     }
 }

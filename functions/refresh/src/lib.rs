@@ -22,7 +22,7 @@ pub async fn handle<S: SessionRefresher + SessionBinder + PrivateKeyReader>(
     let mut response = match Endpoint::of(config, &request) {
         Some(Endpoint::Refresh) => session::http::refresh(sessions, &request, &device, now).await.0,
         // Of these two no page reads the answer.
-        Some(Endpoint::Device) => return prove_device(sessions, &request, now).await,
+        Some(Endpoint::Device) => return prove_device(sessions, &request, &device, now).await,
         Some(Endpoint::DeviceRegistration) => {
             return register_device(sessions, &request, &device, now).await;
         }

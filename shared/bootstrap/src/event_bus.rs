@@ -147,6 +147,17 @@ fn describe(event: &SessionEvent) -> (&'static str, Vec<Value>) {
             });
             ("Device Bound", vec![detail])
         }
+        SessionEvent::DeviceBindingLost { handle, key, device } => {
+            let detail = json!({
+                "sessionHandle": handle.to_string(),
+                "kind": key.kind.name(),
+                "thumbprint": key.jkt(),
+                "askedBy": device,
+            });
+            ("Device Binding Lost", vec![detail])
+        }
+        // One for each request would be too many; they are counted.
+        SessionEvent::TokenProofMissing { .. } => ("Token Proof Missing", Vec::new()),
         SessionEvent::DeviceProofMissing { lack, is_served } => {
             ("Device Proof Missing", vec![metrics::unproved(lack, *is_served)])
         }

@@ -60,7 +60,8 @@ pub async fn verifier<T>(
 ) -> Result<(Sessions<ReadOnly>, T), ConfigError> {
     let (service, own) = settings(own)?;
     let store = service.store().await.read_only();
-    Ok((Sessions::new(service.config, store), own))
+    let sessions = Sessions::new(service.config, store).with_listener(Arc::new(metrics::Metrics));
+    Ok((sessions, own))
 }
 
 /// The session service for functions that read private keys, which `KMS_KEY_ID` says how to unseal.

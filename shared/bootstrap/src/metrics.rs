@@ -81,6 +81,17 @@ fn counted(namespace: &str, event: &SessionEvent, now: Timestamp) -> Value {
         SessionEvent::Revoked { handles, .. } => line(&["Revoked"], handles.len(), &Value::Null),
         SessionEvent::ReuseDetected(reuse) => line(&[REUSE_DETECTED], 1, &evidence(reuse)),
         SessionEvent::DeviceBound { .. } => line(&["DeviceBound"], 1, &Value::Null),
+        SessionEvent::DeviceBindingLost { .. } => line(&["DeviceBindingLost"], 1, &Value::Null),
+        SessionEvent::TokenProofMissing { handle, user_id, tenant_id, why, is_served } => {
+            let evidence = json!({
+                "sessionHandle": handle.map(|handle| handle.to_string()),
+                "userId": user_id,
+                "tenantId": tenant_id,
+                "why": why.to_string(),
+                "served": is_served,
+            });
+            line(&["TokenProofMissing"], 1, &evidence)
+        }
         SessionEvent::DeviceProofMissing { lack, is_served } => {
             line(&[DEVICE_PROOF_MISSING], 1, &unproved(lack, *is_served))
         }
@@ -139,6 +150,7 @@ fn write(line: impl FnOnce(&str) -> Value) {
 
 #[cfg(test)]
 mod tests {
+    use session::error::TryRefresh;
     use session::model::{Device, Generation, SessionHandle, TenantId, UserId};
     use session::service::{RefreshOutcome, RevocationCause};
 
@@ -188,6 +200,21 @@ mod tests {
             let metrics = &line["_aws"]["CloudWatchMetrics"][0]["Metrics"];
             assert_eq!(metrics[1]["Name"] == "RepeatedOften", is_unusual);
         }
+    }
+
+    #[test]
+    fn a_route_without_a_proof_is_counted_with_whose_session_it_is() {
+        let event = SessionEvent::TokenProofMissing {
+            handle: None,
+            user_id: UserId::new("user-1"),
+            tenant_id: TenantId::public(),
+            why: TryRefresh::WrongScheme,
+            is_served: true,
+        };
+        let line = counted("Sesam/dev", &event, Timestamp::from_millis(5));
+        assert_eq!(line["TokenProofMissing"], 1);
+        assert_eq!(line["evidence"]["userId"], "user-1");
+        assert_eq!(line["evidence"]["served"], true);
     }
 
     #[test]

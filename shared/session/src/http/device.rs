@@ -67,6 +67,7 @@ pub async fn register_device<S: SessionBinder + PrivateKeyReader, B: Sync>(
 pub async fn prove_device<S: PrivateKeyReader, B: Sync>(
     sessions: &Sessions<S>,
     request: &Request<B>,
+    device: &Device,
     now: Timestamp,
 ) -> Response {
     let (config, headers) = (sessions.config(), request.headers());
@@ -75,7 +76,7 @@ pub async fn prove_device<S: PrivateKeyReader, B: Sync>(
     }
     let (tokens, proof) = (tokens(headers), unquoted(headers, DEVICE_RESPONSE_HEADER));
     let identifier = unquoted(headers, DEVICE_ID_HEADER).unwrap_or_default();
-    match sessions.prove_browser(identifier, &tokens, proof, now).await {
+    match sessions.prove_browser(identifier, &tokens, proof, device, now).await {
         Ok(BrowserAnswer::Proved(credential)) => {
             proved(config, &credential, Response::new(String::new()))
         }

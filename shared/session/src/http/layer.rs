@@ -283,7 +283,7 @@ impl<S: RouteStore + Send + Sync + 'static> Shared<S> {
             Endpoint::Refresh => {
                 refresh_by(&*self.handlers, sessions, head.headers(), &device(), now).await.0
             }
-            Endpoint::Device => prove_device(sessions, head, now).await,
+            Endpoint::Device => prove_device(sessions, head, &device(), now).await,
             Endpoint::DeviceRegistration => register_device(sessions, head, &device(), now).await,
             Endpoint::SignOut
             | Endpoint::Sessions

@@ -7,11 +7,11 @@ use http::Request;
 use super::extract::{Cookies, Scheme, credentials};
 use super::names::ACCESS_COOKIE;
 use super::{AntiCsrfCheck, TransferMethod, anti_csrf, dpop};
-use crate::config::{AllowedMethod, DeviceBinding, SessionConfig};
+use crate::config::{AllowedMethod, DeviceBinding};
 use crate::error::{SessionError, TryRefresh};
 use crate::model::Timestamp;
 use crate::service::verify::check_anti_csrf;
-use crate::service::{AntiCsrfProof, Sessions};
+use crate::service::{AntiCsrfProof, SessionEvent, Sessions};
 use crate::store::PublicKeyReader;
 use crate::token::{AccessToken, UnverifiedAccessToken};
 
@@ -71,7 +71,7 @@ pub(super) async fn presented<'r, S: PublicKeyReader, B: Sync>(
         && let Some(token) = UnverifiedAccessToken::parse(text)
     {
         let (token, method) = (sessions.verify(token, now).await?, TransferMethod::Header);
-        check_proof(config, request, &token, (scheme, text), now)?;
+        check_proof(sessions, request, &token, (scheme, text), now).await?;
         return Ok(Some((Cow::Borrowed(text), Verified { token, method })));
     }
     let texts = match allowed {
@@ -96,14 +96,14 @@ pub(super) async fn presented<'r, S: PublicKeyReader, B: Sync>(
     let mut found: Option<(&Cow<'_, str>, AccessToken)> = None;
     let mut refusal = SessionError::NoToken;
     for (text, token) in tokens {
-        let verified = sessions.verify(token, now).await;
-        let checked = verified.and_then(|token| {
+        let checked = async {
+            let token = sessions.verify(token, now).await?;
             check_anti_csrf(&token, proof)?;
             // In a cookie there is no proof, and whoever steals a token can put it there.
-            check_proof(config, request, &token, (Scheme::Bearer, text), now)?;
+            check_proof(sessions, request, &token, (Scheme::Bearer, text), now).await?;
             Ok(token)
-        });
-        match checked {
+        };
+        match checked.await {
             Ok(token) => {
                 if found.as_ref().is_none_or(|(_, known)| token.is_newer_than(known)) {
                     found = Some((text, token));
@@ -119,13 +119,14 @@ pub(super) async fn presented<'r, S: PublicKeyReader, B: Sync>(
 
 /// Whether whoever sends the token has proved the key that it is bound to (RFC 9449 §7): such a token as
 /// `Bearer` is refused, and so is one that is bound to no key as `DPoP`.
-fn check_proof<B>(
-    config: &SessionConfig,
+async fn check_proof<S, B>(
+    sessions: &Sessions<S>,
     request: &Request<B>,
     token: &AccessToken,
     (scheme, text): (Scheme, &str),
     now: Timestamp,
 ) -> Result<(), SessionError> {
+    let config = sessions.config();
     let lack = match (token.proof_key(), scheme) {
         _ if !config.device_binding.is_on() => None,
         (None, Scheme::Bearer) => None,
@@ -136,14 +137,17 @@ fn check_proof<B>(
             Err(error) => Some(TryRefresh::Proof(error)),
         },
     };
-    match lack {
-        Some(lack) if config.device_binding == DeviceBinding::Require => {
-            Err(SessionError::TryRefresh(lack))
-        }
-        Some(lack) => {
-            tracing::info!("served without a proof of its key: {lack}");
-            Ok(())
-        }
-        None => Ok(()),
-    }
+    let Some(lack) = lack else { return Ok(()) };
+    let is_served = config.device_binding == DeviceBinding::Report;
+    let subject = &token.claims.subject;
+    sessions
+        .tell(|| SessionEvent::TokenProofMissing {
+            handle: token.handle(),
+            user_id: subject.user_id.clone(),
+            tenant_id: subject.tenant_id.clone(),
+            why: lack.clone(),
+            is_served,
+        })
+        .await;
+    if is_served { Ok(()) } else { Err(SessionError::TryRefresh(lack)) }
 }

@@ -119,6 +119,7 @@ impl<S: PrivateKeyReader> Sessions<S> {
         identifier: &str,
         presented: &[UnverifiedRefreshToken],
         proof: Option<&str>,
+        device: &Device,
         now: Timestamp,
     ) -> Result<BrowserAnswer, SessionError> {
         let master = self.device_keys(&[identifier], presented, now).await?;
@@ -131,7 +132,11 @@ impl<S: PrivateKeyReader> Sessions<S> {
         };
         if let Some(proof) = proof {
             let proof = BrowserProof::parse(proof).filter(|proof| proof.is_signed_by(&browser));
-            let Some(proof) = proof else { return Ok(BrowserAnswer::Refused) };
+            let Some(proof) = proof else {
+                let (key, device) = (browser.device_key(), device.clone());
+                self.tell(|| SessionEvent::DeviceBindingLost { handle, key, device }).await;
+                return Ok(BrowserAnswer::Refused);
+            };
             if master.is_device_challenge(proof.challenge(), &handle, now) {
                 let credential = self.credential(&master, &handle, &browser, now);
                 return Ok(BrowserAnswer::Proved(credential));

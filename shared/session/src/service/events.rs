@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::{BoxError, RefreshOutcome, Sessions};
-use crate::error::{DeviceUnproved, Reuse};
+use crate::error::{DeviceUnproved, Reuse, TryRefresh};
 use crate::model::{Device, DeviceKey, SessionHandle, TenantId, Timestamp, UserId};
 
 /// How long the answer to a client waits for one listener.
@@ -68,6 +68,29 @@ pub enum SessionEvent {
         /// Where the request came from.
         device: Device,
     },
+    /// A browser has another key than the one that its session is bound to, and forgets the binding.
+    DeviceBindingLost {
+        /// The session.
+        handle: SessionHandle,
+        /// The key that it is bound to.
+        key: DeviceKey,
+        /// Where the request came from.
+        device: Device,
+    },
+    /// An access token that is bound to a key came to a route without the proof of it. There may be one such event
+    /// for each request.
+    TokenProofMissing {
+        /// The session.
+        handle: Option<SessionHandle>,
+        /// Its user.
+        user_id: UserId,
+        /// Its tenant.
+        tenant_id: TenantId,
+        /// What is lacking.
+        why: TryRefresh,
+        /// Whether it was served all the same, because that is the policy.
+        is_served: bool,
+    },
     /// A refresh of a bound session came without the proof of its device key.
     DeviceProofMissing {
         /// Whose session, what was lacking, and who asked.
@@ -109,7 +132,7 @@ pub trait Listener: fmt::Debug + Send + Sync {
 
 impl<S> Sessions<S> {
     /// Tells every listener, one after the other; makes the event only if there is one.
-    pub(super) async fn tell(&self, event: impl FnOnce() -> SessionEvent) {
+    pub(crate) async fn tell(&self, event: impl FnOnce() -> SessionEvent) {
         if self.listeners.is_empty() {
             return;
         }

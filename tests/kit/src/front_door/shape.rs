@@ -44,6 +44,8 @@ pub fn http_api_1(request: &Request<Bytes>) -> Value {
     event["version"] = "1.0".into();
     event["methodArn"] = http_api_arn(request).into();
     event["requestContext"]["stage"] = "$default".into();
+    // The default stage is in no path.
+    event["requestContext"]["path"] = request.uri().path().into();
     let authorization = values(request.headers(), "authorization").join(",");
     event["identitySource"] = authorization.clone().into();
     event["authorizationToken"] = authorization.into();
