@@ -37,7 +37,7 @@ export SAM_CLI_TELEMETRY := 0
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 run: $(PAGE) $(SIGNIN) ## Run the stack on this machine, with the demo page
-	cargo run $(LOCKED) --package local -- $(ARGS)
+	cargo run $(LOCKED) --package local -- --set DEVICE_BINDING=require $(ARGS)
 test: ## What to run before every commit; SKIP="browser unit" leaves some out
 	@scripts/checks fmt-check sam-lint lint unit browser
 evidence: ## What shows that the promises hold, and that it deploys

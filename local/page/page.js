@@ -1,7 +1,11 @@
 // Three parties share this page: the device, whose fetch the SDK intercepts, and the thief and the
 // phone, whose fetches the SDK never sees.
 
-const METHOD = new URLSearchParams(location.search).get("method") === "header" ? "header" : "cookie";
+import { deviceKeys, fetchProved } from "./device.js";
+
+const ASKED = new URLSearchParams(location.search);
+const METHOD = ASKED.get("method") === "header" ? "header" : "cookie";
+const IS_BOUND = METHOD === "header" && ASKED.has("bound"); // to a key of this browser
 const REFRESH_PATH = "/auth/session/refresh";
 const PHONE = "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 Chrome/140.0 Mobile Safari/537.36";
 
@@ -100,6 +104,8 @@ let notice = "";
 // ---- network ---------------------------------------------------------------------------------
 
 const network = window.fetch.bind(window);
+// How the device sends; a key of its own makes that another way.
+let send = network;
 
 // The SDK keeps the fetch it finds at init and calls it for refreshes and retries as well, so
 // this is the one place that sees every request.
@@ -111,7 +117,7 @@ const fetchAs = (who) => async (resource, init) => {
 
   let response;
   try {
-    response = await network(request);
+    response = await (who === "device" ? send : network)(request);
   } catch (error) {
     log(who, line, { status: "lost", note: error.message });
     throw error;
@@ -208,15 +214,47 @@ async function confirm() {
   await meetDemand("/account/confirm", post({ userId: $("confirm-id").value.trim() }));
 }
 
-// The endpoint stands for the disk of the device: it hands out the refresh token that this
-// browser would send, which in cookie mode no script could read.
-async function steal() {
+// The endpoint stands for the disk of the device: it hands out the tokens that this browser would send,
+// which in cookie mode no script could read.
+async function stolenTokens() {
   const inReach = cookie("st-refresh-token");
   const headers = inReach ? { authorization: `Bearer ${inReach}` } : {};
   const response = await fetchAsThief(`${REFRESH_PATH}/copy`, { method: "POST", headers });
-  if (!response.ok) return;
-  const { refreshToken } = await response.json();
-  copy = { token: refreshToken, fingerprint: session().up.refreshTokenHash1 };
+  if (!response.ok) return null;
+  const { refreshToken, accessToken } = await response.json();
+  return { refresh: refreshToken, access: accessToken ?? cookie("st-access-token") };
+}
+
+async function steal() {
+  const stolen = await stolenTokens();
+  if (stolen) copy = { token: stolen.refresh, fingerprint: session().up.refreshTokenHash1 };
+}
+
+const asThief = (token) => ({ credentials: "omit", headers: { authorization: `Bearer ${token}`, "st-auth-mode": "header" } });
+
+// Everything is copied to another machine and used there: to read what the user reads, and to stay signed in.
+async function stealEverything() {
+  const stolen = await stolenTokens();
+  if (!stolen) return;
+  copy = { token: stolen.refresh, fingerprint: session().up.refreshTokenHash1 };
+  const reads = await fetchAsThief("/api/me", asThief(stolen.access));
+  const stays = await fetchAsThief(REFRESH_PATH, { ...asThief(stolen.refresh), method: "POST" });
+  const owner = await fetch("/api/me");
+  verdict("thief-reads", reads.ok, "Reads the account as if it were the owner.", "Refused: it cannot read the account.");
+  verdict("thief-stays", stays.ok, "Stays signed in for as long as nobody notices.", "Refused: it cannot stay signed in.");
+  verdict("owner-goes-on", !owner.ok, "Signed out.", "Notices nothing, and works on.");
+  setText("loot-meaning", reads.ok || stays.ok ? MEANINGS.taken : MEANINGS.worthless);
+  $("loot").hidden = false;
+}
+
+const MEANINGS = {
+  taken: "Whoever has the tokens is the user. Sesam notices when both go on using them, and ends the session: see below.",
+  worthless: "The tokens are worthless without the key, and the key cannot be copied: it was made in this browser and never leaves it.",
+};
+
+function verdict(id, isBad, bad, good) {
+  $(id).dataset.bad = isBad;
+  setText(id, isBad ? bad : good);
 }
 
 const stands = (fingerprint, standing) => lineage.standing(fingerprint).name === standing;
@@ -286,7 +324,7 @@ const clock = (ms) => new Date(ms).toLocaleTimeString("en-GB");
 
 function showDevices(devices) {
   $("devices").replaceChildren(
-    ...devices.map(({ sessionHandle, current, lastUsedBy: { agent }, lastRefreshedAt, timeCreated }) => {
+    ...devices.map(({ sessionHandle, current, lastUsedBy: { agent }, deviceBound, lastRefreshedAt, timeCreated }) => {
       const item = element("li", "");
       item.title = agent ?? "";
       item.append(element("strong", agentName(agent)));
@@ -297,7 +335,7 @@ function showDevices(devices) {
         button.addEventListener("click", () => signOutThere(sessionHandle));
         item.append(button);
       }
-      item.append(element("small", `last refreshed ${clock(lastRefreshedAt)}, signed in ${clock(timeCreated)}`));
+      item.append(element("small", `last refreshed ${clock(lastRefreshedAt)}, signed in ${clock(timeCreated)}${deviceBound ? ", bound to the device" : ""}`));
       return item;
     }),
   );
@@ -324,7 +362,10 @@ function render() {
   $("notice").hidden = Boolean(current) || !notice;
   $("session").hidden = !current;
   $("signin-form").hidden = Boolean(current);
-  for (const id of ["play", "steal", "device-refresh", "call-after-expiry"]) $(id).disabled = !current;
+  const ids = ["play", "steal", "device-refresh", "call-after-expiry", "steal-everything"];
+  for (const id of ids) $(id).disabled = !current;
+  // Its story is about a copy that works.
+  $("theft-card").hidden = Boolean(current?.up.cnf);
   $("use-copy").disabled = !copy;
   $("holders").hidden = !current;
   for (const id of ["reports", "transfer"]) $(id).disabled = !current;
@@ -377,10 +418,16 @@ function onEvent({ action, sessionExpiredOrRevoked, claimValidationErrors }) {
     notice = ENDINGS[thiefGivenAwayBy] ?? "Signed out: the session has expired or was ended elsewhere.";
   else if (action !== "SESSION_CREATED") return;
   copy = thiefGivenAwayBy = refusal = null;
-  for (const id of ["answer", "demand-answer"]) $(id).hidden = true;
+  for (const id of ["answer", "demand-answer", "loot"]) $(id).hidden = true;
   render();
   if (action === "SESSION_CREATED") listDevices();
 }
+
+const BINDINGS = {
+  bound: "This sign-in is bound to this browser by a key that cannot be copied.",
+  unbound: "This sign-in is not bound to anything: its tokens are all it takes. Compare “headers, with a key”, above.",
+  off: "No sign-in is bound to its device here: start with --set DEVICE_BINDING=require to see what that changes.",
+};
 
 // ---- start -----------------------------------------------------------------------------------
 
@@ -403,6 +450,7 @@ function on(id, action) {
 }
 
 async function start() {
+  if (IS_BOUND) send = fetchProved(await deviceKeys(), REFRESH_PATH, network);
   window.fetch = fetchAs("device");
   supertokens.init({
     apiDomain: location.origin,
@@ -429,12 +477,14 @@ async function start() {
   on("steal", steal);
   on("use-copy", useCopy);
   on("device-refresh", refresh);
+  on("steal-everything", stealEverything);
   on("clear-log", () => $("log").replaceChildren());
 
   $("app").hidden = false;
   settings = await (await network("/example/settings")).json();
   const hint = "Start with --access-token-ttl 10 --refresh-flight 2 to see expiry and theft within seconds.";
   setText("fresh", `${settings.stepUpSeconds} s`);
+  setText("binding", BINDINGS[!settings.isBindingRequired ? "off" : IS_BOUND ? "bound" : "unbound"]);
   const ttl = settings.accessTokenTtlSeconds;
   setText("timings", `Access tokens live ${ttl} s here. ${ttl > 60 ? hint : ""}`);
   setText("window-hint", `For ${settings.reuseWindowSeconds} s after a token is replaced, the old one gets the same ` +
@@ -447,7 +497,7 @@ async function start() {
   if (session()) await listDevices();
 }
 
-$(`${METHOD}-method`).setAttribute("aria-current", "page");
+$(`${IS_BOUND ? "bound" : METHOD}-method`).setAttribute("aria-current", "page");
 if (window.supertokens) {
   await start();
 } else {

@@ -11,6 +11,7 @@ use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt as _, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use session::config::DeviceBinding;
 use session::http::{create, error_response, json, refuse_foreign_sign_in};
 use session::model::{Authentication, Clock, Device, NewSession, claims};
 use session::service::NewJwt;
@@ -108,25 +109,28 @@ pub(crate) fn settings(config: &SessionConfig) -> Response<String> {
         "accessTokenTtlSeconds": config.lifetimes.access_token.as_secs(),
         "reuseWindowSeconds": config.refresh.window().as_secs(),
         "stepUpSeconds": FRESH.as_secs(),
+        "isBindingRequired": config.device_binding == DeviceBinding::Require,
     });
     json(StatusCode::OK, &body)
 }
 
-/// `POST /auth/session/refresh/copy`: plays the thief that reads the token from the device. It lies
+/// `POST /auth/session/refresh/copy`: plays the thief that reads the tokens from the device. It lies
 /// below the refresh cookie's path, because browsers send the cookie nowhere else.
-pub(crate) fn copy_refresh_token(request: &Request) -> Response<String> {
+pub(crate) fn copy_tokens(request: &Request) -> Response<String> {
     let headers = request.headers();
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let cookie = cookies
-        .flat_map(|line| line.split(';'))
-        .find_map(|cookie| cookie.trim().strip_prefix("sRefreshToken="));
-    let Some(token) = bearer.or(cookie) else {
+    let cookie = |name: &str| {
+        let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let mut cookies = lines.flat_map(|line| line.split(';'));
+        cookies.find_map(|cookie| cookie.trim().strip_prefix(name)?.strip_prefix('='))
+    };
+    let Some(token) = bearer.or_else(|| cookie("sRefreshToken")) else {
         let problem = json!({ "message": "there is no refresh token to copy: sign in first" });
         return json(StatusCode::NOT_FOUND, &problem);
     };
-    json(StatusCode::OK, &json!({ "refreshToken": token }))
+    // Where scripts keep tokens, the page has the other one at hand.
+    json(StatusCode::OK, &json!({ "refreshToken": token, "accessToken": cookie("sAccessToken") }))
 }
 
 /// `GET /healthz`.

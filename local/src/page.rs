@@ -8,6 +8,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 const INDEX: &str = include_str!("../page/index.html");
 const STYLE: &str = include_str!("../page/page.css");
 const SCRIPT: &str = include_str!("../page/page.js");
+const DEVICE_SCRIPT: &str = include_str!("../page/device.js");
 
 /// Where `npm run build` puts the bundle.
 const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/page/dist/supertokens.js");
@@ -30,6 +31,9 @@ pub(crate) fn file(request: &Request<Bytes>) -> Option<Response<Bytes>> {
         "/" => ("text/html; charset=utf-8", Bytes::from_static(INDEX.as_bytes())),
         "/page.css" => ("text/css; charset=utf-8", Bytes::from_static(STYLE.as_bytes())),
         "/page.js" => ("text/javascript; charset=utf-8", Bytes::from_static(SCRIPT.as_bytes())),
+        "/device.js" => {
+            ("text/javascript; charset=utf-8", Bytes::from_static(DEVICE_SCRIPT.as_bytes()))
+        }
         "/supertokens.js" => match std::fs::read(BUNDLE) {
             Ok(bundle) => ("text/javascript; charset=utf-8", Bytes::from(bundle)),
             Err(_) => return Some(without_bundle()),

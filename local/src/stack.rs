@@ -111,8 +111,7 @@ impl Stack {
             }
         }
         let copy = format!("{}/copy", Endpoint::Refresh.path_in(config));
-        let copy_refresh_token =
-            Function::http(|request| ready(example::copy_refresh_token(&request)));
+        let copy_tokens = Function::http(|request| ready(example::copy_tokens(&request)));
         let me = Function::http(|request| ready(example::me(&request)));
         let public = Function::http(|_| ready(example::public()));
         let health = Function::http(|_| ready(example::health()));
@@ -133,7 +132,7 @@ impl Stack {
             .route(Method::POST, "/example/signin", Access::Public, &sign_in)
             .route(Method::POST, "/example/visitor", Access::Public, &visitor)
             .route(Method::GET, "/example/settings", Access::Public, &settings)
-            .route(Method::POST, &copy, Access::Public, &copy_refresh_token)
+            .route(Method::POST, &copy, Access::Public, &copy_tokens)
             .route(Method::GET, "/api/public", Access::Public, &public)
             .route(Method::GET, "/api/me", Access::Authorized, &me)
             .route(Method::POST, "/api/like", Access::Authorized, &like)

@@ -22,10 +22,10 @@ export function launchBrowser(more = []) {
 }
 
 /** One stack and browser per file, one browser profile per test. */
-export function useStage() {
+export function useStage(options) {
   const stage = {};
   before(async () => {
-    stage.stack = await startStack();
+    stage.stack = await startStack(options);
     stage.browser = await launchBrowser();
   });
   beforeEach(async () => {

@@ -5,10 +5,10 @@ import { launchBrowser } from "./harness.js";
 import { startStack } from "./stack.js";
 
 const FOLDER = new URL("shots/", import.meta.url).pathname;
-const SCREENS = { desktop: { width: 1280, height: 900 }, phone: { width: 360, height: 740 } };
+const SCREENS = { desktop: { width: 1280, height: 900 }, phone: { width: 390, height: 844 } };
 
 await mkdir(FOLDER, { recursive: true });
-const stack = await startStack();
+const stack = await startStack({ settings: ["DEVICE_BINDING=require"] });
 const browser = await launchBrowser();
 try {
   for (const [name, viewport] of Object.entries(SCREENS)) {
@@ -47,6 +47,17 @@ try {
       await page.locator("#device-refresh").click();
       await page.locator("#notice").waitFor();
       await shoot("5-theft-detected");
+
+      for (const [state, query] of [["6-loot-without-a-key", "method=header"], ["7-loot-with-a-key", "method=header&bound"]]) {
+        await page.goto(`${stack.origin}/?${query}`);
+        await page.locator("#sign-in").click();
+        await page.locator("#session").waitFor();
+        await page.locator("#steal-everything").click();
+        await page.locator("#loot").waitFor();
+        await shoot(state);
+        await page.locator("#sign-out").click();
+        await page.locator("#signin-form").waitFor();
+      }
       await context.close();
     }
   }
