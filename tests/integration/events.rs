@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use local::function::Invoked;
 use serde_json::{Value, json};
@@ -19,7 +20,12 @@ pub(crate) fn load(path: &str) -> Value {
 
 /// What the function that the path names makes of the file's event.
 async fn invoked(path: &str) -> Invoked {
+    invoked_after(Duration::ZERO, path).await
+}
+
+async fn invoked_after(time: Duration, path: &str) -> Invoked {
     let harness = Harness::new(&[]).await;
+    harness.clock.advance(time);
     events::seed_session(&harness.store).await;
     let functions = harness.stack.functions();
     let function = match path.split('/').next() {
@@ -79,6 +85,22 @@ fn the_index_names_every_file() {
     for (path, _) in events::all() {
         assert!(index.contains(path), "{path} is not in events/README.md");
     }
+}
+
+/// The keys of the event files are old: successors are due.
+const A_YEAR: Duration = Duration::from_hours(365 * 24);
+
+#[tokio::test]
+async fn every_event_is_answered_as_stated() {
+    let mut problems = Vec::new();
+    for case in events::cases() {
+        let answer = match invoked_after(A_YEAR, &case.path).await {
+            Ok(answer) => answer,
+            Err(error) => json!(error),
+        };
+        problems.extend(case.problem(&answer));
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
 #[tokio::test]

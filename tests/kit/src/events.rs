@@ -189,6 +189,10 @@ pub fn all() -> Vec<(&'static str, Value)> {
         http_event("POST", path, headers, cookies)
     };
     let ended = |path: &str| http_event("DELETE", path, &[], &[&access_cookie]);
+    let refreshing = request("POST", refresh_path, &[], &[&refresh_cookie]);
+    let signing_out = request("POST", "/auth/signout", &[], &[&access_cookie]);
+    let listing = request("GET", "/auth/sessions", &[], &[&access_cookie]);
+    let key_set = request("GET", "/auth/jwt/jwks.json", &[], &[]);
     let sign_in_from = |origin: &str| {
         let json = ("content-type", "application/json");
         request("POST", "/signin", &[json, ("st-auth-mode", "cookie"), ("origin", origin)], &[])
@@ -239,17 +243,33 @@ pub fn all() -> Vec<(&'static str, Value)> {
             post(refresh_path, &[], &[&format!("sRefreshToken={forged}")]),
         ),
         ("refresh/rejected-missing-token.json", post(refresh_path, &[], &[])),
+        ("refresh/http-1-ok.json", shape::integration_1(&refreshing)),
+        ("refresh/rest-ok.json", shape::proxied(&refreshing)),
+        ("refresh/load-balancer-ok.json", shape::load_balancer(&refreshing, false)),
+        ("refresh/load-balancer-multi-ok.json", shape::load_balancer(&refreshing, true)),
         ("signout/ok.json", post("/auth/signout", &[], &[&access_cookie])),
         ("signout/rejected-missing-token.json", post("/auth/signout", &[], &[])),
+        ("signout/http-1-ok.json", shape::integration_1(&signing_out)),
+        ("signout/rest-ok.json", shape::proxied(&signing_out)),
+        ("signout/load-balancer-ok.json", shape::load_balancer(&signing_out, false)),
+        ("signout/load-balancer-multi-ok.json", shape::load_balancer(&signing_out, true)),
         ("sessions/ok-list.json", http_event("GET", "/auth/sessions", &[], &[&access_cookie])),
         ("sessions/ok-end-others.json", ended("/auth/sessions")),
         ("sessions/ok-end-one.json", ended(&format!("/auth/sessions/{}", session().handle))),
         ("sessions/rejected-missing-token.json", http_event("GET", "/auth/sessions", &[], &[])),
+        ("sessions/http-1-ok.json", shape::integration_1(&listing)),
+        ("sessions/rest-ok.json", shape::proxied(&listing)),
+        ("sessions/load-balancer-ok.json", shape::load_balancer(&listing, false)),
+        ("sessions/load-balancer-multi-ok.json", shape::load_balancer(&listing, true)),
         ("jwks/ok.json", http_event("GET", "/auth/jwt/jwks.json", &[], &[])),
         (
             "jwks/ok-discovery.json",
             http_event("GET", "/auth/.well-known/openid-configuration", &[], &[]),
         ),
+        ("jwks/http-1-ok.json", shape::integration_1(&key_set)),
+        ("jwks/rest-ok.json", shape::proxied(&key_set)),
+        ("jwks/load-balancer-ok.json", shape::load_balancer(&key_set, false)),
+        ("jwks/load-balancer-multi-ok.json", shape::load_balancer(&key_set, true)),
         ("core/ok.json", signed(core_refresh(refresh))),
         ("core/rejected-unsigned.json", core_refresh(refresh)),
         ("create-session/ok.json", sign_in(shape::integration(&signing_in))),
