@@ -244,11 +244,15 @@ async fn d5_d6_whoever_lacks_the_key_is_told_so_and_changes_nothing() {
         assert!(!response.headers().contains_key("set-cookie"), "the browser's cookies stay");
         let calls = stack.wire.take_calls().into_iter();
         assert_eq!(calls.filter(|call| call.operation != "GetItem").count(), 1);
-        let hindered = [("cookie", &*cookies), ("secure-session-skipped", "unreachable")];
-        let response = stack.refresh(&hindered).await;
-        assert_eq!(response.status(), 503);
-        assert_eq!(text(response.headers(), "retry-after"), "1");
-        assert!(!response.headers().contains_key("front-token"));
+        // A browser signs so often in nine minutes and no more, or cannot reach us.
+        for why in ["quota_exceeded", "unreachable", "server_error"] {
+            let why = format!("{why};session_identifier=\"{}\"", browser.identifier);
+            let hindered = [("cookie", &*cookies), ("secure-session-skipped", &why)];
+            let response = stack.refresh(&hindered).await;
+            assert_eq!(response.status(), 503);
+            assert_eq!(text(response.headers(), "retry-after"), "1");
+            assert!(!response.headers().contains_key("front-token"));
+        }
     }
     assert_eq!(stack.store.session(&browser.handle()).await.unwrap(), before);
 }
@@ -286,6 +290,22 @@ async fn with_the_first_proof_of_a_key_it_is_demanded_for_good() {
             let response = stack.refresh(&[("cookie", &token.refresh_cookie())]).await;
             assert_eq!(response.status(), 401, "{policy:?}");
         }
+    }
+}
+
+/// A restarted browser has its key and its cookies; what it was to sign next, it may have forgotten.
+#[tokio::test]
+async fn d20_a_binding_outlives_browser_and_servers() {
+    let stack = Harness::new(&[REQUIRE]).await;
+    let mut browser = Browser::bound(&stack).await;
+    for forgets in [true, false] {
+        let stack = stack.redeployed(&[REQUIRE]).await;
+        stack.clock.advance(stack.config.lifetimes.access_token);
+        if forgets {
+            browser.challenge.clear();
+        }
+        browser.prove(&stack).await;
+        assert_eq!(browser.refresh(&stack).await, 200);
     }
 }
 

@@ -7,6 +7,10 @@
 //! of a browser stands still and stores its answer at any time before the session rotates. Whatever
 //! else may happen, no such client is refused and nothing of it is ever cleared.
 //!
+//! Half of the sessions in cookies are bound to a key of the browser, which is demanded. A thief copies all
+//! their cookies, again and again, and tries them at any time at which they prove nothing any more: it is
+//! never served, and the clients never notice.
+//!
 //! Virtual time comes from tokio's paused clock on one thread, chance from the seed. The known
 //! frameworks for deterministic simulation (turmoil, madsim) replace sockets or the operating system;
 //! here nothing opens a socket, because the SDK talks to the engine through a connector, so they
@@ -29,7 +33,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use session::http::VerifyOptions;
 use session::model::keys::LEAD;
-use session::model::{self, Keeper, NewSession, SessionHandle, Timestamp};
+use session::model::{
+    self, DeviceKey, DeviceKeyKind, Keeper, NewSession, SessionHandle, Timestamp,
+};
 use session::service::{KeyCommand, KeyKind, RefreshOutcome};
 use session::store::{DynamoDb, KeysFound, PrivateKeyReader as _, SessionReader as _};
 use session::token::refresh::RefreshClaims;
@@ -94,6 +100,18 @@ pub fn run(size: Size) -> anyhow::Result<Vec<Claim>> {
             text: format!("nothing refreshes any of {} sessions after its sign-out", all.left),
             holds: all.count("came back") == 0 && all.left > 0,
         },
+        Claim {
+            text: format!(
+                "a thief of all cookies is served 0 of {} times in {} refreshes by browsers that \
+                 prove their key, and the owner is refused 0 times",
+                all.way("thief refused"),
+                all.way("proved"),
+            ),
+            holds: all.count("thief served") == 0
+                && refused == 0
+                && all.way("thief refused") > seeds
+                && all.way("proved") > seeds,
+        },
     ];
     let (first, second) = (
         simulate(0, Control::None, REFRESHES_PER_SEED),
@@ -157,6 +175,10 @@ struct Report {
 impl Report {
     fn count(&self, kind: &str) -> u64 {
         self.failed.get(kind).copied().unwrap_or_default()
+    }
+
+    fn way(&self, way: &str) -> u64 {
+        self.ways.get(way).copied().unwrap_or_default()
     }
 
     fn merge(&mut self, other: Self) {
@@ -252,6 +274,8 @@ struct Device {
     number: usize,
     handle: SessionHandle,
     uses_cookies: bool,
+    /// The key that the session is bound to, if it is.
+    key: Option<DeviceKey>,
     skew_ms: i64,
     stored: RefCell<Stored>,
     /// The newest generation that the servers are done answering with.
@@ -303,6 +327,7 @@ impl World {
             Control::ShortWindow => configured / 4,
         };
         let settings = config(&[
+            ("DEVICE_BINDING", "require"),
             ("REFRESH_FLIGHT_SECONDS", &flight.as_secs().to_string()),
             ("ACCESS_TOKEN_TTL_SECONDS", &nature.access_ttl.as_secs().to_string()),
             // It signs 15 times faster; which algorithm it is makes no difference here.
@@ -469,6 +494,11 @@ impl World {
     async fn refresh(self: &Rc<Self>, device: &Rc<Device>) -> Answer {
         let sent = self.elapsed();
         let limit = self.nature.flight;
+        if let Some(key) = device.key
+            && self.chance(0.1)
+        {
+            tokio::task::spawn_local(Rc::clone(self).steal(Rc::clone(device), key));
+        }
         let token = device.stored.borrow().refresh.clone();
         if self.chance(self.nature.loss) {
             sleep(self.up_to(limit)).await;
@@ -530,7 +560,11 @@ impl World {
     async fn serve(&self, device: &Device, token: &str) -> Answer {
         let (slot, instance) = self.any_instance();
         let now = self.now(instance.skew);
-        let request = device.request(token, "sRefreshToken");
+        let proof = device.key.map(|key| self.proof(device, &key, now));
+        if proof.is_some() {
+            self.count("proved");
+        }
+        let request = device.request(token, "sRefreshToken", proof.as_deref());
         let was_over = device.leaving.get() == Leaving::Done;
         let known = device.known.get();
         let is_looked_at = self.chance(0.05);
@@ -619,10 +653,44 @@ impl World {
         }
     }
 
+    /// The cookie that a browser gets for a proof of its key just before it refreshes.
+    fn proof(&self, device: &Device, key: &DeviceKey, now: Timestamp) -> String {
+        let life = self.settings.lifetimes.device_proof + self.settings.refresh.flight();
+        let masters = self.masters.borrow();
+        masters
+            .as_ref()
+            .map(|keys| keys.device_cookie(&device.handle, key, now.plus(life)))
+            .unwrap()
+    }
+
+    /// Copies all cookies of a bound session now, and tries them when they prove nothing any more.
+    async fn steal(self: Rc<Self>, device: Rc<Device>, key: DeviceKey) {
+        let life = self.settings.lifetimes.device_proof + self.settings.refresh.flight();
+        let token = device.stored.borrow().refresh.clone();
+        // None of the servers' clocks is behind this one.
+        let proof = self.proof(&device, &key, self.now(Duration::ZERO));
+        // Whoever has none need not wait.
+        let (proof, rest) =
+            if self.chance(0.5) { (None, Duration::ZERO) } else { (Some(proof), life) };
+        sleep(rest + self.up_to(self.settings.refresh.window() * 4)).await;
+        let (_, instance) = self.any_instance();
+        let now = self.now(instance.skew);
+        let request = device.request(&token, "sRefreshToken", proof.as_deref());
+        let thief = model::Device::default();
+        let (response, outcome) =
+            session::http::refresh(&instance.sessions, &request, &thief, now).await;
+        self.note((device.number, response.status().as_u16()));
+        match outcome {
+            Ok(_) => self.fail("thief served", &device, "without the key".into()),
+            Err(SessionError::Unavailable(_) | SessionError::Contended(_)) => {}
+            Err(_) => self.count("thief refused"),
+        }
+    }
+
     /// A fresh access token holds everywhere, whoever signed it.
     async fn verify(&self, device: &Device, stored: &Stored) {
         let (_, instance) = self.any_instance();
-        let request = device.request(&stored.access, "sAccessToken");
+        let request = device.request(&stored.access, "sAccessToken", None);
         let now = self.now(instance.skew);
         let options = VerifyOptions::default();
         match session::http::verify(&instance.sessions, &request, options, now).await {
@@ -639,7 +707,7 @@ impl World {
         loop {
             let (_, instance) = self.any_instance();
             let access = device.stored.borrow().access.clone();
-            let request = device.request(&access, "sAccessToken");
+            let request = device.request(&access, "sAccessToken", None);
             let now = self.now(instance.skew);
             device.leaving.set(Leaving::Asked);
             let (response, outcome) =
@@ -735,7 +803,10 @@ impl World {
         let (_, instance) = self.any_instance();
         let uses_cookies = self.chance(0.5);
         let keeper = if uses_cookies { Keeper::Browser } else { Keeper::Script };
-        let new = NewSession { keeper, ..NewSession::for_user(format!("user-{number}")) };
+        let key = DeviceKey { kind: DeviceKeyKind::Dbsc, thumbprint: [1; DeviceKey::LEN] };
+        let device_key = Some(key).filter(|_| uses_cookies && self.chance(0.5));
+        let new = NewSession::for_user(format!("user-{number}"));
+        let new = NewSession { keeper, device_key, ..new };
         let now = self.now(instance.skew);
         let mut rng = StdRng::seed_from_u64(self.rng.borrow_mut().random());
         let created =
@@ -745,6 +816,7 @@ impl World {
             number: number as usize,
             handle: tokens.handle,
             uses_cookies,
+            key: device_key,
             skew_ms: self.rng.borrow_mut().random_range(-CLIENT_SKEW_MS..=CLIENT_SKEW_MS),
             stored: RefCell::new(Stored {
                 refresh: tokens.refresh.expose().to_owned(),
@@ -843,10 +915,11 @@ impl Device {
         *stored = new;
     }
 
-    fn request(&self, token: &str, cookie_name: &str) -> Request<()> {
+    fn request(&self, token: &str, cookie_name: &str, proof: Option<&str>) -> Request<()> {
         let request = Request::post("/auth/session/refresh");
         let request = if self.uses_cookies {
-            request.header(header::COOKIE, format!("{cookie_name}={token}"))
+            let proof = proof.map(|proof| format!("; sDevice={proof}")).unwrap_or_default();
+            request.header(header::COOKIE, format!("{cookie_name}={token}{proof}"))
         } else {
             request.header(header::AUTHORIZATION, format!("Bearer {token}"))
         };
