@@ -69,14 +69,14 @@ pub(crate) async fn run(
     match command {
         Command::List { user, tenant } => {
             let (user, tenant) = (UserId::new(user), tenant.map(TenantId::new));
-            let which = SessionsOf { user_id: &user, tenant_id: tenant.as_ref(), except: None };
+            let which = SessionsOf { tenant_id: tenant.as_ref(), ..SessionsOf::user(&user) };
             list(call, &sessions, which, terminal).await
         }
         Command::Show { handle, data } => show(call, &sessions, &handle, data, terminal).await,
         Command::End { handle } => end(call, &sessions, &handle, terminal).await,
         Command::EndAll { user, tenant } => {
             let (user, tenant) = (UserId::new(user), tenant.map(TenantId::new));
-            let which = SessionsOf { user_id: &user, tenant_id: tenant.as_ref(), except: None };
+            let which = SessionsOf { tenant_id: tenant.as_ref(), ..SessionsOf::user(&user) };
             end_all(call, &sessions, which, terminal).await
         }
         Command::EndTenant { tenant } => {

@@ -34,6 +34,8 @@ pub struct Functions {
     pub core: Function,
     /// Sessions for sign-in code in any language.
     pub create_session: Function,
+    /// Ends sessions from outside.
+    pub revoke: Function,
 }
 
 /// A function behind HTTP whose handler takes the session service and the clock.
@@ -90,6 +92,7 @@ impl Functions {
             rotate_keys,
             core: core_in_process(sessions_of_core, core, Arc::clone(clock)),
             create_session: create_session_in_process(sessions(), Arc::clone(clock)),
+            revoke: revoke_in_process(sessions(), Arc::clone(clock)),
         }
     }
 
@@ -108,6 +111,7 @@ impl Functions {
             rotate_keys: binaries.function("RotateKeysFunction", &[])?,
             core: binaries.function("CoreFunction", &[])?,
             create_session: binaries.function("CreateSessionFunction", &[])?,
+            revoke: binaries.function("RevokeFunction", &[])?,
         })
     }
 }
@@ -136,6 +140,19 @@ fn create_session_in_process(sessions: Arc<Sessions<DynamoDb>>, clock: Arc<dyn C
     })
 }
 
+fn revoke_in_process(sessions: Arc<Sessions<DynamoDb>>, clock: Arc<dyn Clock>) -> Function {
+    Function::new(move |event| {
+        let (sessions, clock) = (Arc::clone(&sessions), Arc::clone(&clock));
+        async move {
+            let deadline = clock.now().plus(REVOKE_TIMEOUT);
+            revoke::handle(&sessions, &clock, event, deadline).await
+        }
+    })
+}
+
+/// The `Timeout` that the template gives `revoke`.
+const REVOKE_TIMEOUT: Duration = Duration::from_mins(1);
+
 /// What `template.yaml` says of a function's process.
 #[derive(Clone, Copy, Debug)]
 pub struct Deployed {
@@ -157,7 +174,7 @@ impl Deployed {
 }
 
 /// Every function of the template.
-pub const DEPLOYED: [Deployed; 10] = [
+pub const DEPLOYED: [Deployed; 11] = [
     Deployed::new("AuthorizerFunction", "authorizer"),
     Deployed::new("StrictAuthorizerFunction", "authorizer"),
     Deployed::new("RefreshFunction", "refresh"),
@@ -170,6 +187,7 @@ pub const DEPLOYED: [Deployed; 10] = [
         ..Deployed::new("RotateKeysFunction", "rotate-keys")
     },
     Deployed::new("CreateSessionFunction", "create-session"),
+    Deployed { timeout: REVOKE_TIMEOUT, ..Deployed::new("RevokeFunction", "revoke") },
     Deployed::new("CoreFunction", "core-driver"),
     Deployed::new("CheckSettingsFunction", "check-settings"),
 ];

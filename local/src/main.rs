@@ -135,6 +135,7 @@ async fn main() -> anyhow::Result<()> {
     let functions = stack.functions();
     tokio::spawn(invoke_api.serve(vec![
         ("create-session", functions.create_session.clone()),
+        ("revoke", functions.revoke.clone()),
         ("rotate-keys", functions.rotate_keys.clone()),
     ]));
 
@@ -239,7 +240,7 @@ fn greet(
     let key = if has_keys { "its API key" } else { "no API key" };
     println!("  back ends with a SuperTokens SDK: connectionURI {url}{CORE_PATH}, {key}");
     println!(
-        "  AWS SDKs: create-session and rotate-keys at AWS_ENDPOINT_URL_LAMBDA={invoke_url}\n"
+        "  AWS SDKs: create-session, revoke and rotate-keys at AWS_ENDPOINT_URL_LAMBDA={invoke_url}\n"
     );
     println!(
         "  access tokens live {} s, F is {} s; --access-token-ttl 10 --refresh-flight 2 shows more",

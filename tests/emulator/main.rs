@@ -206,6 +206,7 @@ fn only_functions_that_sign_contain_a_way_to_kms() {
         ("JwksFunction", false),
         ("SignoutFunction", false),
         ("SessionsFunction", false),
+        ("RevokeFunction", false),
         ("RefreshFunction", true),
         ("CreateSessionFunction", true),
         ("RotateKeysFunction", true),

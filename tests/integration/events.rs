@@ -37,6 +37,7 @@ async fn invoked_after(time: Duration, path: &str) -> Invoked {
         Some("core") => &functions.core,
         Some("rotate-keys") => &functions.rotate_keys,
         Some("create-session") => &functions.create_session,
+        Some("revoke") => &functions.revoke,
         other => panic!("no function for {other:?}"),
     };
     function.invoke(load(path)).await
@@ -287,6 +288,20 @@ async fn rotate_keys_does_nothing_that_it_does_not_understand() {
     ] {
         assert_eq!(invoked(path).await.unwrap_err().error_type, error_type, "{path}");
     }
+}
+
+#[tokio::test]
+async fn revoke_ends_what_it_is_told_to() {
+    for (path, ended) in [
+        ("revoke/ok-user.json", 1),
+        ("revoke/ok-tenant.json", 1),
+        ("revoke/ok-everybody.json", 1),
+        ("revoke/ok-provider.json", 0),
+    ] {
+        assert_eq!(invoke(path).await, json!({ "ended": ended }), "{path}");
+    }
+    let refused = invoked("revoke/rejected-unknown-event.json").await.unwrap_err();
+    assert_eq!(refused.error_type, "UnrecognisedEvent");
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ mod properties;
 mod refresh_rows;
 mod reports;
 mod reuse;
+mod revoke;
 mod revoke_all;
 mod route;
 mod sealed_keys;

@@ -2,6 +2,7 @@
 //! part of them it cannot do it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::error::BoxError;
 use core_driver::{Access, Core, Secret};
@@ -10,7 +11,7 @@ use local::function::{Function, Invoked};
 use serde_json::{Value as Json, json};
 use serde_yaml_ng::Value;
 use session::Sessions;
-use session::model::{Session, SessionHandle, UserId};
+use session::model::{Clock as _, Session, SessionHandle, UserId};
 use session::store::{DynamoDb, SessionCreator as _};
 use testkit::front_door::shape;
 use testkit::harness::config;
@@ -252,6 +253,15 @@ async fn exercise(function: &str, grants: Vec<Grant>) -> Vec<Asked> {
         "JwksFunction" => {
             let stage = stage.seeded().await;
             let _ = invoke!(stage, jwks::handle, "jwks/ok.json");
+            stage
+        }
+        "RevokeFunction" => {
+            let stage = stage.seeded().await;
+            let far = stage.clock.now().plus(Duration::from_mins(1));
+            for case in ["user", "provider", "everybody"] {
+                let asked = event(&format!("revoke/ok-{case}.json"));
+                let _ = revoke::handle(&stage.process(), &stage.clock, asked, far).await;
+            }
             stage
         }
         "RotateKeysFunction" => {

@@ -57,6 +57,7 @@ fn session(custom: Map<String, Value>) -> Session {
         repeats: None,
         device_key: None,
         device_pending: false,
+        provider: None,
         revocation: None,
     }
 }

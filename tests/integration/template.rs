@@ -153,6 +153,7 @@ fn asked_for(capability: &str) -> &'static [&'static str] {
         "SessionReader" => &["dynamodb:GetItem on SessionTable.Arn"],
         "SessionBinder" | "SessionRefresher" => &["dynamodb:UpdateItem on SessionTable.Arn"],
         "SessionRevoker" => &["dynamodb:DeleteItem on SessionTable.Arn"],
+        "SessionScanner" => &["dynamodb:Scan on SessionTable.Arn"],
         "SessionUpdater" => &["dynamodb:UpdateItem on SessionTable.Arn"],
         "UserRevoker" => {
             &["dynamodb:Query on SessionTable.Arn", "dynamodb:BatchWriteItem on SessionTable.Arn"]

@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value};
 use session::model::{
-    Authentication, NewSession, SessionLifetimes, Subject, TenantId, Timestamp, UserId,
+    Authentication, NewSession, ProviderSession, SessionLifetimes, Subject, TenantId, Timestamp,
+    UserId,
 };
 use session::token::registered::unchangeable;
 
@@ -39,6 +40,7 @@ impl Input {
         new.idempotency_key = read.text("idempotencyKey")?;
         new.lifetimes = read.lifetimes()?;
         let allow_cross_site = read.flag("allowCrossSite")?.unwrap_or_default();
+        new.provider = read.provider()?;
         read.end("")?;
 
         let claims = &new.access_token_payload;
@@ -120,6 +122,23 @@ impl Members {
                  absoluteTtlSeconds, each a whole number",
             )
         })
+    }
+
+    fn provider(&mut self) -> Result<Option<ProviderSession>, Refusal> {
+        let Some(members) = self.object("provider")? else {
+            return Ok(None);
+        };
+        let mut read = Self(members);
+        let mut required = |name: &str| {
+            let text = read.text(name).ok().flatten();
+            text.ok_or_else(|| Refusal::input(format!("provider.{name} must be a text")))
+        };
+        let (issuer, subject) = (required("issuer")?, required("subject")?);
+        let session_id = read.text("sessionId");
+        let session_id =
+            session_id.map_err(|_| Refusal::input("provider.sessionId must be a text"))?;
+        read.end("provider.")?;
+        Ok(Some(ProviderSession { issuer, subject, session_id }))
     }
 
     fn end(self, within: &str) -> Result<(), Refusal> {

@@ -169,6 +169,9 @@ const fn name(cause: RevocationCause) -> &'static str {
         RevocationCause::SignedOut => "SignedOut",
         RevocationCause::ByHandle => "ByHandle",
         RevocationCause::ByUser => "ByUser",
+        RevocationCause::ByTenant => "ByTenant",
+        RevocationCause::Everybody => "Everybody",
+        RevocationCause::ByProvider => "ByProvider",
         RevocationCause::OverLimit => "OverLimit",
     }
 }

@@ -45,6 +45,7 @@ pub fn session() -> Session {
         repeats: None,
         device_key: None,
         device_pending: false,
+        provider: None,
         revocation: None,
     }
 }
@@ -108,6 +109,7 @@ pub fn cases() -> Vec<Case> {
             "jwks" => "JwksFunction",
             "core" => "CoreFunction",
             "create-session" => "CreateSessionFunction",
+            "revoke" => "RevokeFunction",
             "rotate-keys" => "RotateKeysFunction",
             other => panic!("no function for {other}"),
         };
@@ -284,6 +286,11 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ),
         ("create-session/rejected-cross-site.json", sign_in(shape::integration(&foreign))),
         ("create-session/rejected-reserved-claim.json", reserved),
+        ("revoke/ok-user.json", json!({ "userId": "user-1" })),
+        ("revoke/ok-tenant.json", json!({ "tenantId": "public" })),
+        ("revoke/ok-everybody.json", json!({ "everybody": true })),
+        ("revoke/ok-provider.json", json!({ "provider": provider() })),
+        ("revoke/rejected-unknown-event.json", json!({ "userId": "user-1", "everybody": true })),
         ("rotate-keys/ok.json", json!({})),
         ("rotate-keys/ok-schedule.json", scheduled_event()),
         ("rotate-keys/ok-rotate-static.json", json!({ "rotate": "static" })),
@@ -303,11 +310,17 @@ fn complete(event: Value) -> Value {
         "claims": { "st-role": { "v": ["member"], "t": START.as_millis() } },
         "sessionData": { "cart": [1, 2] },
         "authentication": { "authTime": START.as_secs(), "amr": ["pwd", "otp"] },
+        "provider": provider(),
         "antiCsrf": true,
         "idempotencyKey": "b2f1c6c0-6d0f-4f0e-9d7e-0d3f1f6b7a55",
         "allowCrossSite": false,
         "event": event,
     })
+}
+
+/// What an identity provider calls a user and their session.
+fn provider() -> Value {
+    json!({ "issuer": "https://id.example.com", "subject": "248289761001", "sessionId": "08a5019c" })
 }
 
 /// An access token of the session's first generation, valid from [`START`] for `ttl`.

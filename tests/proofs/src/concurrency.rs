@@ -18,7 +18,10 @@ use local::dynamodb::{client, create_tables, store};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use session::error::Ended;
-use session::model::{Device, NewSession, SessionHandle, Timestamp};
+use session::model::{
+    AtProvider, Device, NewSession, ProviderKeys, ProviderSession, SessionHandle, TenantId,
+    Timestamp, UserId,
+};
 use session::service::{AntiCsrfProof, RefreshOutcome};
 use session::store::{DynamoDb, SessionReader as _};
 use session::token::UnverifiedRefreshToken;
@@ -68,9 +71,8 @@ async fn refresh(
     Ok((refreshed.tokens.refresh.expose().to_owned(), refreshed.outcome))
 }
 
-async fn sign_in(service: &Service, seed: u64) -> (SessionHandle, String) {
+async fn sign_in(service: &Service, new: NewSession, seed: u64) -> (SessionHandle, String) {
     let mut rng = StdRng::seed_from_u64(seed);
-    let new = NewSession::for_user("user-1");
     let tokens = service.create(new, Device::default(), false, START, &mut rng).await;
     let tokens = tokens.unwrap();
     (tokens.handle, tokens.refresh.expose().to_owned())
@@ -82,7 +84,7 @@ fn one_step_each_round(rounds: u32) -> anyhow::Result<Claim> {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build()?;
     runtime.block_on(async {
         let service = Arc::new(service(&Wire::new()).await);
-        let (handle, mut token) = sign_in(&service, 0).await;
+        let (handle, mut token) = sign_in(&service, NewSession::for_user("user-1"), 0).await;
         let mut wrong_rounds = 0;
         for round in 1..=rounds {
             let begin = START.plus(service.config().refresh.window() * 2 * round);
@@ -207,12 +209,35 @@ fn sign_outs_are_final(histories: u64) -> Claim {
     let (wrong, overlapping) = (wrong.into_inner(), overlapping.into_inner());
     Claim {
         text: format!(
-            "once a sign-out is acknowledged no refresh succeeds and the session never comes back: \
-             {histories} histories are linearizable, {overlapping} of them with refreshes on both \
+            "once a sign-out, or a revocation of user, tenant or provider's session, is acknowledged no \
+             refresh succeeds and the session never comes back: {histories} histories are linearizable, {overlapping} of them with refreshes on both \
              sides of the sign-out"
         ),
         holds: wrong == 0 && overlapping * 20 > histories,
     }
+}
+
+/// Ends a session, by its handle in every other case, else from outside. `true` only if it was this request
+/// alone that ended it, which nobody learns from outside.
+async fn end(
+    service: &Service,
+    handle: &SessionHandle,
+    way: u32,
+    keys: &ProviderKeys,
+) -> Result<bool, SessionError> {
+    let (subject, session) = (keys.subject, keys.session.unwrap());
+    let tenant = TenantId::public();
+    match way {
+        0 => service.revoke_all(&UserId::new("user-1")).await.map(drop)?,
+        1 => service.revoke_page(Some(&tenant), None).await.map(drop)?,
+        2 => service.revoke_at_provider(AtProvider::Session(session)).await.map(drop)?,
+        3 => service
+            .revoke_at_provider(AtProvider::SessionOf { subject, session })
+            .await
+            .map(drop)?,
+        _ => return service.revoke(handle).await,
+    }
+    Ok(false)
 }
 
 /// Lets a few refreshes and sign-outs of one session overlap; also whether the session is there again
@@ -220,7 +245,13 @@ fn sign_outs_are_final(histories: u64) -> Claim {
 async fn record(service: &Rc<Service>, wire: &Wire, seed: u64) -> (Vec<Event>, bool) {
     fastrand::seed(seed);
     wire.govern(|_| Treatment::default());
-    let (handle, token) = sign_in(service, seed).await;
+    let provider = ProviderSession {
+        issuer: "https://id.example.com".to_owned(),
+        subject: format!("subject-{seed}"),
+        session_id: Some(format!("session-{seed}")),
+    };
+    let new = NewSession { provider: Some(provider.clone()), ..NewSession::for_user("user-1") };
+    let (handle, token) = sign_in(service, new, seed).await;
     let mut rng = StdRng::seed_from_u64(seed);
     let mut chance = StdRng::seed_from_u64(!seed);
     wire.govern(move |_| {
@@ -275,10 +306,11 @@ async fn record(service: &Rc<Service>, wire: &Wire, seed: u64) -> (Vec<Event>, b
         let service = Rc::clone(service);
         let (order, history) = (Rc::clone(&order), Rc::clone(&history));
         let begin = Duration::from_millis(rng.random_range(0..20));
+        let (way, at_provider) = (rng.random_range(0..8), provider.keys());
         tasks.push(tokio::task::spawn_local(async move {
             sleep(begin).await;
             let invoked = tick(&order);
-            let saw = match service.revoke(&handle).await {
+            let saw = match end(&service, &handle, way, &at_provider).await {
                 Ok(true) => Saw::Ended,
                 Ok(false) => Saw::WasEnded,
                 Err(_) => Saw::UnknownSignOut,

@@ -4,6 +4,7 @@ pub mod claims;
 pub mod device;
 pub mod ids;
 pub mod keys;
+pub mod provider;
 pub mod refresh;
 pub mod session;
 pub mod time;
@@ -14,6 +15,7 @@ pub use claims::{
 pub use device::{DeviceKey, DeviceKeyKind, KeyDemand};
 pub use ids::{Generation, KeyId, SessionHandle, Subject, TenantId, UserId};
 pub use keys::{Demand, KeyLife, KeyState, RotationPolicy};
+pub use provider::{AtProvider, ProviderKey, ProviderKeys, ProviderSession};
 pub use refresh::{Decision, Presented, RefreshPolicy, RefreshState, decide};
 pub use session::{
     Device, Keeper, NewSession, PayloadSize, Repeats, Revocation, Session, SessionInformation,

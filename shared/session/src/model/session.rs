@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::claims::{self, Authentication};
 use super::device::DeviceKey;
 use super::ids::{Generation, SessionHandle, Subject, TenantId, UserId};
+use super::provider::{AtProvider, ProviderKeys, ProviderSession};
 use super::refresh::RefreshState;
 use super::time::Timestamp;
 
@@ -42,6 +43,8 @@ pub struct Session {
     pub device_key: Option<DeviceKey>,
     /// Whether the device has yet to prove that it knows of the key: the answer that said so may be lost.
     pub device_pending: bool,
+    /// What its identity provider calls it, if sign-in said so.
+    pub provider: Option<ProviderKeys>,
     /// Why it was ended; set exactly when `refresh.revoked_at` is.
     pub revocation: Option<Revocation>,
 }
@@ -112,13 +115,15 @@ pub struct SessionsOf<'a> {
     pub tenant_id: Option<&'a TenantId>,
     /// All but this one.
     pub except: Option<&'a SessionHandle>,
+    /// Only those that an identity provider means.
+    pub at_provider: Option<AtProvider>,
 }
 
 impl<'a> SessionsOf<'a> {
     /// All sessions of the user, in every tenant.
     #[must_use]
     pub const fn user(user_id: &'a UserId) -> Self {
-        Self { user_id, tenant_id: None, except: None }
+        Self { user_id, tenant_id: None, except: None, at_provider: None }
     }
 
     /// Only those of this tenant.
@@ -131,6 +136,12 @@ impl<'a> SessionsOf<'a> {
     #[must_use]
     pub const fn except(self, handle: &'a SessionHandle) -> Self {
         Self { except: Some(handle), ..self }
+    }
+
+    /// Only those that an identity provider means.
+    #[must_use]
+    pub const fn at_provider(self, which: AtProvider) -> Self {
+        Self { at_provider: Some(which), ..self }
     }
 }
 
@@ -225,6 +236,9 @@ pub struct NewSession {
     pub lifetimes: SessionLifetimes,
     /// A key that the client has proved with this very sign-in: the session is bound to it.
     pub device_key: Option<DeviceKey>,
+    /// The identity provider that signed the user in, and its names for them: by those it can end the
+    /// session, which then lives 400 days at most.
+    pub provider: Option<ProviderSession>,
 }
 
 impl NewSession {
@@ -241,6 +255,7 @@ impl NewSession {
             idempotency_key: None,
             lifetimes: SessionLifetimes::default(),
             device_key: None,
+            provider: None,
         }
     }
 }

@@ -6,8 +6,8 @@ use super::device::challenge;
 use super::{IssuedTokens, Minting, SessionEvent, Sessions, limits};
 use crate::error::SessionError;
 use crate::model::{
-    Authentication, Device, Generation, NewSession, PayloadSize, RefreshState, Session,
-    SessionHandle, SessionsOf, Timestamp,
+    Authentication, Device, Generation, NewSession, PayloadSize, ProviderKeys, ProviderSession,
+    RefreshState, Session, SessionHandle, SessionsOf, Timestamp, provider,
 };
 use crate::store::{SignInStore, StoreError};
 use crate::token::registered::drop_those_of_tokens;
@@ -33,12 +33,19 @@ fn check_ids(new: &NewSession) -> Result<(), SessionError> {
     check_id("user id", new.subject.user_id.as_str())?;
     check_id("recipe user id", new.subject.recipe_user_id.as_str())?;
     check_id("tenant id", new.subject.tenant_id.as_str())?;
+    if let Some(provider) = &new.provider {
+        check_id("provider's issuer", &provider.issuer)?;
+        check_id("provider's subject", &provider.subject)?;
+        if let Some(session_id) = &provider.session_id {
+            check_id("provider's session id", session_id)?;
+        }
+    }
     new.idempotency_key.as_deref().map_or(Ok(()), |key| check_id("idempotency key", key))
 }
 
 impl<S: SignInStore> Sessions<S> {
-    /// Records a new session and issues its first tokens: one write, and with a limit of sessions per
-    /// user one query a page and a delete for each session too many. Needs no request; the caller
+    /// Records a new session and issues its first tokens: one write, one more for each name that a provider
+    /// gave, and with a limit of sessions per user one query a page and a delete for each session too many. Needs no request; the caller
     /// delivers the tokens.
     ///
     /// `with_anti_csrf` says whether an anti-CSRF token goes with them; `rng` names the session.
@@ -108,9 +115,11 @@ impl<S: SignInStore> Sessions<S> {
         let usual = &self.config.lifetimes;
         let own = usual.of_session(new.lifetimes, &subject.tenant_id, self.config.refresh);
         let own = own.map_err(SessionError::invalid_input)?;
+        let provider = new.provider.as_ref().map(ProviderSession::keys);
+        let longest = [own.absolute.or(usual.absolute), provider.map(|_| provider::LONGEST_LIFE)];
         let mut refresh = RefreshState::new(
             now.plus(own.refresh_token.unwrap_or(usual.refresh_token)),
-            own.absolute.or(usual.absolute).map(|ttl| now.plus(ttl)),
+            longest.into_iter().flatten().min().map(|ttl| now.plus(ttl)),
         );
         let handle = match key {
             None => SessionHandle::random(&subject.user_id, rng),
@@ -135,6 +144,7 @@ impl<S: SignInStore> Sessions<S> {
             repeats: None,
             device_key: new.device_key,
             device_pending: false,
+            provider,
             revocation: None,
         };
         let bytes = longest_front_json(&session, self.may_be_bound(&session));
@@ -151,6 +161,13 @@ impl<S: SignInStore> Sessions<S> {
             Ok::<_, SessionError>(issued)
         };
         let mut issued = issue(&session)?;
+        // Before the session, so that whoever is asked to end it from then on finds it.
+        if let Some(ProviderKeys { subject, session: at_provider }) = session.provider {
+            let (user_id, until) = (&session.subject.user_id, now.plus(provider::LONGEST_LIFE));
+            for key in [Some(subject), at_provider].into_iter().flatten() {
+                self.store.link_provider(key, user_id, until).await?;
+            }
+        }
         match (self.store.create_session(&session).await?, key) {
             (None, _) => {
                 self.tell(|| SessionEvent::Created {
@@ -193,6 +210,7 @@ impl<S: SignInStore> Sessions<S> {
             && found.last_used_by == wanted.last_used_by
             && found.keeper == wanted.keeper
             && lives(found) == lives(wanted)
+            && found.provider == wanted.provider
             && wanted.device_key.is_none_or(|key| found.device_key == Some(key))
             && asked_for(found) == asked_for(wanted)
     }

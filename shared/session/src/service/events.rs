@@ -109,6 +109,12 @@ pub enum RevocationCause {
     ByHandle,
     /// The application named the user.
     ByUser,
+    /// The application named the tenant.
+    ByTenant,
+    /// The application asked for all sessions to end.
+    Everybody,
+    /// The user's identity provider ended them, or the application named what the provider calls them.
+    ByProvider,
     /// A newer session of the user took its place, because their number is limited.
     OverLimit,
 }

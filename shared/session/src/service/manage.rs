@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 use super::{RevocationCause, Sessions, limits};
 use crate::error::SessionError;
 use crate::model::{
-    Session, SessionHandle, SessionInformation, SessionsOf, TenantId, Timestamp, UserId,
+    AtProvider, Session, SessionHandle, SessionInformation, SessionsOf, TenantId, Timestamp, UserId,
 };
+use crate::store::dynamodb::Cursor;
 use crate::store::{
     PayloadMerge, PayloadRoom, SessionLister, SessionReader, SessionRevoker, SessionScanner,
     SessionUpdater, UserRevoker, Written,
@@ -199,8 +200,54 @@ impl<S: UserRevoker> Sessions<S> {
     ) -> Result<Vec<SessionHandle>, SessionError> {
         let which = which.into();
         let ended = self.store.delete_sessions_of(which).await?;
-        self.tell_revoked(&ended, Some(which.user_id), RevocationCause::ByUser).await;
+        let cause = match which.at_provider {
+            None => RevocationCause::ByUser,
+            Some(_) => RevocationCause::ByProvider,
+        };
+        self.tell_revoked(&ended, Some(which.user_id), cause).await;
         Ok(ended)
+    }
+
+    /// Ends the sessions that an identity provider means; the handles it ended. One query for the users that
+    /// the provider's name leads to, which is one in the usual case, and [`Self::revoke_all`] for each.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::revoke_all`].
+    pub async fn revoke_at_provider(
+        &self,
+        which: AtProvider,
+    ) -> Result<Vec<SessionHandle>, SessionError> {
+        let mut ended = Vec::new();
+        for user_id in self.store.users_of_provider(which.key()).await? {
+            let sessions = SessionsOf::user(&user_id).at_provider(which);
+            ended.extend(self.revoke_all(sessions).await?);
+        }
+        Ok(ended)
+    }
+}
+
+impl<S: SessionScanner + UserRevoker> Sessions<S> {
+    /// Ends the sessions of a tenant, or of everybody, that are on a page of the table: how many, tombstones
+    /// and expired ones included, and where the next page begins, if there is one. A scan of 1 MB and a batch
+    /// for 25 sessions.
+    ///
+    /// Once the last page is done, no session lives whose creation was acknowledged before the first was
+    /// asked for. Sessions that begin meanwhile may or may not be ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::revoke_all`]; the same page can be asked for again.
+    pub async fn revoke_page(
+        &self,
+        tenant_id: Option<&TenantId>,
+        after: Option<Cursor>,
+    ) -> Result<(usize, Option<Cursor>), SessionError> {
+        let page = self.store.scan_sessions(tenant_id, after).await?;
+        self.store.delete_sessions(&page.handles).await?;
+        let cause = tenant_id.map_or(RevocationCause::Everybody, |_| RevocationCause::ByTenant);
+        self.tell_revoked(&page.handles, None, cause).await;
+        Ok((page.handles.len(), page.next))
     }
 }
 
@@ -221,7 +268,7 @@ impl<S: SessionScanner> Sessions<S> {
     ) -> Result<Vec<SessionHandle>, SessionError> {
         let (mut handles, mut scanned, mut after) = (Vec::new(), 0, None);
         loop {
-            let page = self.store.scan_tenant(tenant_id, after).await?;
+            let page = self.store.scan_sessions(Some(tenant_id), after).await?;
             handles.extend(page.handles);
             scanned += page.scanned;
             progress(scanned, handles.len());

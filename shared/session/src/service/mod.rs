@@ -33,6 +33,7 @@ pub use self::verify::DatabaseCheck;
 use crate::config::SessionConfig;
 use crate::error::SessionError;
 use crate::model::{ClaimValidator, Generation, Session, SessionHandle, Timestamp};
+pub use crate::store::dynamodb::Cursor;
 use crate::token::access::{AccessTokenInput, MintedAccessToken};
 use crate::token::{RefreshToken, SigningKey, front_token};
 

@@ -20,7 +20,7 @@ pub use self::keys::{StoredKeys, StoredMasterKey, StoredSigningKey};
 pub use self::seal::{Answer, DataKey, DataKeys, SealContext};
 use crate::model::{
     Device, DeviceKey, Generation, KeyDemand, RefreshPolicy, Revocation, Session, SessionHandle,
-    SessionsOf, TenantId, Timestamp,
+    SessionsOf, TenantId, Timestamp, UserId, provider::ProviderKey,
 };
 use crate::token::PublishedKey;
 
@@ -139,14 +139,14 @@ pub struct ScanPage {
 /// Finds sessions by what no key names. It reads every session of every application in the table, and
 /// what that costs: for operators, never on the way of a request.
 pub trait SessionScanner {
-    /// The sessions of a tenant, up to a page of the table.
+    /// The sessions of a tenant, or of the whole application, up to a page of the table; strongly consistent.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if the table cannot answer.
-    fn scan_tenant(
+    fn scan_sessions(
         &self,
-        tenant_id: &TenantId,
+        tenant_id: Option<&TenantId>,
         after: Option<dynamodb::Cursor>,
     ) -> impl Future<Output = Result<ScanPage, StoreError>> + Send;
 }
@@ -163,6 +163,19 @@ pub trait SessionCreator {
         &self,
         session: &Session,
     ) -> impl Future<Output = Result<Option<Session>, StoreError>> + Send;
+
+    /// Records that a provider's name leads to a user, for as long as `until` at least. Repeating the call
+    /// is harmless.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the outcome is not known.
+    fn link_provider(
+        &self,
+        key: ProviderKey,
+        user_id: &UserId,
+        until: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// Records what an application changes in a session.
@@ -257,8 +270,28 @@ pub trait SessionRevoker {
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
-/// Removes sessions of a user.
+/// Removes many sessions.
 pub trait UserRevoker {
+    /// The users that a provider's name leads to, those that were recorded before the call.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the table cannot answer.
+    fn users_of_provider(
+        &self,
+        key: ProviderKey,
+    ) -> impl Future<Output = Result<Vec<UserId>, StoreError>> + Send;
+
+    /// Deletes these sessions, of whichever users.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if some may be left; repeating the call is safe.
+    fn delete_sessions(
+        &self,
+        handles: &[SessionHandle],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// Deletes every such session that was recorded before the call; those it deleted.
     ///
     /// A session that is recorded meanwhile may or may not be among them.

@@ -77,6 +77,7 @@ mod tests {
             repeats: None,
             device_key: None,
             device_pending: false,
+            provider: None,
             revocation: None,
         }
     }

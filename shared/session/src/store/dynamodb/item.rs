@@ -14,8 +14,8 @@ use serde_json::{Map, Value};
 use super::DynamoDb;
 use crate::model::ids::UserPartition;
 use crate::model::{
-    Device, DeviceKey, Generation, Keeper, PayloadSize, RefreshState, Repeats, Revocation, Session,
-    SessionHandle, Subject, TenantId, Timestamp, UserId,
+    Device, DeviceKey, Generation, Keeper, PayloadSize, ProviderKey, ProviderKeys, RefreshState,
+    Repeats, Revocation, Session, SessionHandle, Subject, TenantId, Timestamp, UserId,
 };
 use crate::store::StoreError;
 
@@ -73,6 +73,10 @@ struct SessionItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     device_pending: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    provider_subject: Option<ProviderKey>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    provider_session: Option<ProviderKey>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     revoked_at: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revocation: Option<Revocation>,
@@ -86,6 +90,11 @@ impl DynamoDb {
             ("pk".to_owned(), AttributeValue::S(self.partition(handle.partition()))),
             ("sk".to_owned(), AttributeValue::S(handle.to_string())),
         ])
+    }
+
+    /// Where a provider's name leads to users.
+    pub(super) fn provider_partition(&self, key: ProviderKey) -> String {
+        format!("{}#provider-{key}", self.app_id)
     }
 
     /// The partition of a user's sessions.
@@ -136,6 +145,8 @@ pub(super) fn from_session(pk: String, session: &Session) -> Result<Item, StoreE
         repeats: session.repeats.clone(),
         device_key: session.device_key,
         device_pending: session.device_pending.then_some(true),
+        provider_subject: session.provider.map(|keys| keys.subject),
+        provider_session: session.provider.and_then(|keys| keys.session),
         revoked_at: refresh.revoked_at.map(Timestamp::as_millis),
         revocation: session.revocation.clone(),
         ttl: ttl(refresh.expires_at),
@@ -196,6 +207,9 @@ pub(super) fn to_session(handle: &SessionHandle, item: Item) -> Result<Session, 
         repeats: item.repeats,
         device_key: item.device_key,
         device_pending: item.device_pending.unwrap_or_default(),
+        provider: item
+            .provider_subject
+            .map(|subject| ProviderKeys { subject, session: item.provider_session }),
         revocation: item.revocation,
     })
 }

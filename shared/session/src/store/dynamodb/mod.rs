@@ -33,7 +33,8 @@ pub use self::read_only::ReadOnly;
 pub use self::scan::Cursor;
 pub use self::tables::create_tables;
 use super::{DataKeys, SessionCreator, SessionReader, SessionRevoker, StoreError, Written};
-use crate::model::{Session, SessionHandle};
+use crate::model::ids::UserPartition;
+use crate::model::{ProviderKey, Session, SessionHandle, Timestamp, UserId};
 
 /// The condition that a session is alive, is what this version writes, and has not ended at `:now`.
 const IS_ALIVE: &str = "#format = :format AND attribute_not_exists(revoked_at) \
@@ -123,6 +124,25 @@ impl SessionCreator for DynamoDb {
         let found = item::to_session(&session.handle, found)?;
         // An SDK retry of a put that was applied finds its own item: that is success.
         Ok(Some(found).filter(|found| found != session))
+    }
+
+    async fn link_provider(
+        &self,
+        key: ProviderKey,
+        user_id: &UserId,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.client
+            .put_item()
+            .table_name(&self.sessions)
+            .item("pk", AttributeValue::S(self.provider_partition(key)))
+            .item("sk", AttributeValue::S(UserPartition::of(user_id).to_string()))
+            .item("user_id", AttributeValue::S(user_id.to_string()))
+            .item("ttl", n(item::ttl(until)))
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("PutItem", error))?;
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
 
 use super::{DynamoDb, item};
 use crate::model::ids::UserPartition;
-use crate::model::{SessionHandle, SessionsOf};
+use crate::model::{AtProvider, ProviderKey, SessionHandle, SessionsOf, UserId};
 use crate::store::{SessionLister, SessionPage, StoreError, UserRevoker};
 
 /// Deletes in one batch at most (`DynamoDB` quota).
@@ -20,6 +20,30 @@ const MAX_ROUNDS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 impl UserRevoker for DynamoDb {
+    async fn users_of_provider(&self, key: ProviderKey) -> Result<Vec<UserId>, StoreError> {
+        let pages = self
+            .client
+            .query()
+            .table_name(&self.sessions)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(self.provider_partition(key)))
+            .projection_expression("user_id")
+            .into_paginator()
+            .items();
+        let items = pages.send().try_collect().await;
+        let items = items.map_err(|error| StoreError::from_sdk("Query", error))?;
+        let user_of = |item: &item::Item| Some(UserId::new(item.get("user_id")?.as_s().ok()?));
+        Ok(items.iter().filter_map(user_of).collect())
+    }
+
+    async fn delete_sessions(&self, handles: &[SessionHandle]) -> Result<(), StoreError> {
+        for batch in handles.chunks(BATCH) {
+            self.delete_batch(batch).await?;
+        }
+        Ok(())
+    }
+
     async fn delete_sessions_of(
         &self,
         which: SessionsOf<'_>,
@@ -31,9 +55,7 @@ impl UserRevoker for DynamoDb {
             let page = page.send().await.map_err(|error| StoreError::from_sdk("Query", error))?;
             let handles = page.items().iter().filter_map(handle_of);
             let handles: Vec<_> = handles.filter(|found| Some(found) != which.except).collect();
-            for batch in handles.chunks(BATCH) {
-                self.delete_batch(batch).await?;
-            }
+            self.delete_sessions(&handles).await?;
             ended.extend(handles);
             after = next(&page);
             if after.is_none() {
@@ -87,12 +109,34 @@ impl DynamoDb {
             )
             .expression_attribute_values(":user_id", text(which.user_id))
             .set_exclusive_start_key(after.map(|handle| self.key(handle)));
-        match which.tenant_id {
-            None => query.filter_expression("user_id = :user_id"),
-            Some(tenant_id) => query
-                .filter_expression("user_id = :user_id AND tenant_id = :tenant_id")
-                .expression_attribute_values(":tenant_id", text(tenant_id)),
+        let mut filter = "user_id = :user_id".to_owned();
+        let mut query = query;
+        if let Some(tenant_id) = which.tenant_id {
+            filter.push_str(" AND tenant_id = :tenant_id");
+            query = query.expression_attribute_values(":tenant_id", text(tenant_id));
         }
+        let (subject, session, meant) = match which.at_provider {
+            None => (None, None, ""),
+            Some(AtProvider::Subject(subject)) => {
+                (Some(subject), None, " AND provider_subject = :subject")
+            }
+            Some(AtProvider::Session(session)) => {
+                (None, Some(session), " AND provider_session = :session")
+            }
+            Some(AtProvider::SessionOf { subject, session }) => (
+                Some(subject),
+                Some(session),
+                " AND provider_subject = :subject AND (provider_session = :session OR \
+                 attribute_not_exists(provider_session))",
+            ),
+        };
+        filter.push_str(meant);
+        for (name, key) in [(":subject", subject), (":session", session)] {
+            if let Some(key) = key {
+                query = query.expression_attribute_values(name, text(&key));
+            }
+        }
+        query.filter_expression(filter)
     }
 
     async fn delete_batch(&self, handles: &[SessionHandle]) -> Result<(), StoreError> {
