@@ -245,10 +245,11 @@ async fn end(
 async fn record(service: &Rc<Service>, wire: &Wire, seed: u64) -> (Vec<Event>, bool) {
     fastrand::seed(seed);
     wire.govern(|_| Treatment::default());
+    // The same in each history, so that what leads to the user stays two items and a scan one page.
     let provider = ProviderSession {
         issuer: "https://id.example.com".to_owned(),
-        subject: format!("subject-{seed}"),
-        session_id: Some(format!("session-{seed}")),
+        subject: "ada".to_owned(),
+        session_id: Some("s1".to_owned()),
     };
     let new = NewSession { provider: Some(provider.clone()), ..NewSession::for_user("user-1") };
     let (handle, token) = sign_in(service, new, seed).await;
