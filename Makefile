@@ -32,7 +32,7 @@ endef
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help run test evidence setup page fmt fmt-check lint doc unit verifiers prove fuzz deny advisories sam-lint examples build zips emulator browser binaries sdk sam-local clean
+.PHONY: help run test evidence setup page fmt fmt-check lint doc unit verifiers prove fuzz deny advisories sam-lint examples build zips emulator browser dbsc binaries sdk sam-local clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,6 +94,8 @@ browser: $(PAGE) $(SIGNIN) $(BROWSER) $(TOOLS) ## Check: the published web SDK a
 	@scripts/browser-tests
 binaries: $(PAGE) $(BROWSER) ## Check: the functions as processes, event by event and in Chromium
 	@scripts/binary-tests
+dbsc: $(PAGE) $(BROWSER) ## Check: Chromium binds sessions by itself; not part of `evidence`, it needs one up to 150
+	@scripts/dbsc-tests
 clean: ## Remove everything that was built or installed here
 	cargo clean
 	rm -rf .aws-sam .venv {local/page,examples/signin-node,examples/signin-cognito,tests/browser}/node_modules local/page/dist tests/{hostile,sdk}/{.venv,node_modules}

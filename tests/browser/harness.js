@@ -5,21 +5,25 @@ import { after, afterEach, before, beforeEach } from "node:test";
 import { chromium } from "playwright-core";
 import { startStack } from "./stack.js";
 
-export function launchBrowser(more = []) {
-  return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-      ...more,
-    ],
-  });
-}
+const chosen = (more) => ({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    ...more,
+  ],
+});
+
+export const launchBrowser = (more = []) => chromium.launch(chosen(more));
+
+/** A browser with a profile in that folder, which is there again at the next start. */
+export const launchProfile = (folder, more, options) =>
+  chromium.launchPersistentContext(folder, { ...chosen(more), ...options });
 
 /** One stack and browser per file, one browser profile per test. */
 export function useStage(options) {
