@@ -13,9 +13,6 @@ use session::store::{DynamoDb, SessionReader as _};
 use crate::terminal::{Terminal, count, distance, instant, printable};
 use crate::{Call, Ending};
 
-/// Sessions that are ended between two lines of progress.
-const CHUNK: usize = 100;
-
 /// What to know after sessions were ended.
 const STILL_WORKS: &str =
     "Access tokens that are out work until they expire, except behind a strict authorizer.";
@@ -218,31 +215,26 @@ async fn end_tenant(
         format!(": about {items} items, {} read units", bytes / 4096 + 1)
     });
     terminal.note(&format!("No key names tenants, so all of {name} is read{size}."))?;
-    let is_interactive = terminal.is_interactive;
-    let err = &mut *terminal.err;
-    let handles = sessions
-        .handles_in_tenant(tenant, |scanned, found| {
-            if is_interactive {
-                // What is only progress may get lost.
-                let _ = writeln!(err, "  {scanned} items read, {found} of the tenant");
-            }
-        })
-        .await?;
-    let tenant = printable(tenant.as_str());
-    let question = format!("End {} of the tenant {tenant}?", count(handles.len(), "session"));
+    let question = format!("End all sessions of the tenant {}?", printable(tenant.as_str()));
     terminal.confirm(&question, call.yes)?;
-    let mut gone = Vec::with_capacity(handles.len());
-    for chunk in handles.chunks(CHUNK) {
-        let some = sessions.revoke_many(chunk).await;
-        gone.extend(some.with_context(|| {
-            format!("{} were ended before; repeat the command", count(gone.len(), "session"))
-        })?);
+    let (mut handles, mut scanned, mut after) = (Vec::new(), 0, None);
+    loop {
+        let page = sessions.revoke_page(Some(tenant), after).await;
+        let page = page.with_context(|| {
+            format!("{} were ended before; repeat the command", count(handles.len(), "session"))
+        })?;
+        handles.extend(page.handles);
+        scanned += page.scanned;
         if terminal.is_interactive {
-            terminal.note(&format!("  {} of {} ended", gone.len(), handles.len()))?;
+            terminal.note(&format!("  {scanned} items read, {} ended", handles.len()))?;
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
         }
     }
     terminal.note("Sessions that began meanwhile may be left: repeat the command to be sure.")?;
-    ended(call, &gone, terminal)
+    ended(call, &handles, terminal)
 }
 
 /// Says which sessions were ended.

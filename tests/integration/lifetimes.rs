@@ -233,6 +233,17 @@ async fn sign_in_code_says_how_long_a_session_lives() {
     );
 }
 
+/// A deployment with other settings may lie between a sign-in and its repetition.
+#[tokio::test]
+async fn a_sign_in_is_repeated_under_another_absolute_life_of_the_settings() {
+    let stack = Harness::new(&[("SESSION_ABSOLUTE_TTL_SECONDS", "864000")]).await;
+    let input = json!({ "userId": "user-1", "idempotencyKey": "k" });
+    let first = stack.stack.functions().create_session.invoke(input.clone()).await.unwrap();
+    let stack = stack.redeployed(&[("SESSION_ABSOLUTE_TTL_SECONDS", "432000")]).await;
+    let again = stack.stack.functions().create_session.invoke(input).await.unwrap();
+    assert_eq!(again["session"]["sessionHandle"], first["session"]["sessionHandle"], "{again}");
+}
+
 #[tokio::test]
 async fn a_sign_in_is_only_repeated_with_the_same_lives() {
     let stack = Harness::new(&[]).await;

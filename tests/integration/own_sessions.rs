@@ -211,6 +211,8 @@ async fn by_setting_only_a_recent_sign_in_ends_sessions() {
     }
     assert!(lives(&stack, &there.handle).await);
     assert_eq!(ask(&stack, Method::GET, SESSIONS, &here.access.token).await.0, 200);
+    let signed_out = ask(&stack, Method::DELETE, &one(&here.handle), &here.access.token).await;
+    assert_eq!(signed_out.0, 200, "as sign-out, which asks for no recent sign-in");
 }
 
 #[tokio::test]

@@ -82,12 +82,12 @@ async fn page_by_page<S: SessionScanner + UserRevoker>(
     let mut ended = 0;
     let mut after = after;
     loop {
-        let (count, next) = sessions.revoke_page(tenant_id, after).await?;
-        ended += count;
-        if next.is_none() || clock.now().plus(PAGE) > deadline {
-            return Ok(Ended { ended, next });
+        let page = sessions.revoke_page(tenant_id, after).await?;
+        ended += page.handles.len();
+        if page.next.is_none() || clock.now().plus(PAGE) > deadline {
+            return Ok(Ended { ended, next: page.next });
         }
-        after = next;
+        after = page.next;
     }
 }
 
@@ -102,13 +102,7 @@ impl From<Refusal> for Diagnostic {
                  \"…\"}}, of which subject or sessionId may be left out"
                     .to_owned(),
             ),
-            Refusal::Failed(error) => {
-                let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| {
-                    error.source()
-                });
-                let causes: Vec<_> = causes.map(ToString::to_string).collect();
-                ("RevocationFault", causes.join(": "))
-            }
+            Refusal::Failed(error) => ("RevocationFault", error.with_causes()),
         };
         Self { error_type: error_type.to_owned(), error_message }
     }

@@ -51,13 +51,7 @@ impl From<Refusal> for Diagnostic {
             Refusal::Failed(error @ SessionError::InvalidInput(_)) => {
                 ("CommandRefused", error.to_string())
             }
-            Refusal::Failed(error) => {
-                let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| {
-                    error.source()
-                });
-                let causes: Vec<_> = causes.map(ToString::to_string).collect();
-                ("RotationFault", causes.join(": "))
-            }
+            Refusal::Failed(error) => ("RotationFault", error.with_causes()),
         };
         Self { error_type: error_type.to_owned(), error_message }
     }

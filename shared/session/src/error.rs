@@ -214,6 +214,14 @@ impl SessionError {
         Self::SessionEnded(Ended::ByApplication)
     }
 
+    /// The message with those of all causes, for operators.
+    #[must_use]
+    pub fn with_causes(&self) -> String {
+        let first: &dyn std::error::Error = self;
+        let causes = std::iter::successors(Some(first), |error| error.source());
+        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
+
     /// Whether it is certain that the session of a token that was presented is over.
     #[must_use]
     pub const fn ends_session(&self) -> bool {

@@ -5,7 +5,7 @@
 //! must be alive, not only its access token: otherwise a thief whom the owner has just signed out could sign
 //! the owner out in return.
 
-use http::{Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use serde::Serialize;
 use serde_json::json;
 
@@ -48,10 +48,11 @@ where
         Err(error) => return (answer(&error, None), Err(error)),
     };
     let method = verified.method;
-    let answered = match owner(sessions, endpoint, &verified, now).await {
+    let named = Endpoint::handle_in(request);
+    let answered = match owner(sessions, endpoint, named, &verified, now).await {
         Ok(owner) if endpoint == Endpoint::Sessions => owner.list(sessions, now).await,
         Ok(owner) if endpoint == Endpoint::OtherSessions => owner.end_others(sessions).await,
-        Ok(owner) => owner.end_one(sessions, request, method, now).await,
+        Ok(owner) => owner.end_one(sessions, named, headers, method, now).await,
         Err(error) => Err(error),
     };
     match answered {
@@ -66,17 +67,19 @@ struct Owner {
     here: SessionHandle,
 }
 
-/// The caller, if the session still lives and, where something is to end, the sign-in is as recent as it has
-/// to be.
+/// The caller, if the session still lives and, where another one is to end, the sign-in is as recent as it
+/// has to be: signing out asks for nothing.
 async fn owner<S: SessionReader>(
     sessions: &Sessions<S>,
     endpoint: Endpoint,
+    named: Option<SessionHandle>,
     Verified { token, .. }: &Verified,
     now: Timestamp,
 ) -> Result<Owner, SessionError> {
     let session = sessions.check_alive(token, now).await?;
+    let ends_another = endpoint != Endpoint::Sessions && named != Some(session.handle);
     let max_age = sessions.config().lifetimes.max_auth_age;
-    if let Some(max_age) = max_age.filter(|_| endpoint != Endpoint::Sessions) {
+    if let Some(max_age) = max_age.filter(|_| ends_another) {
         let recent = ClaimValidator::authenticated().max_age(max_age);
         if let Some(failure) = recent.validate(&token.payload, now) {
             return Err(SessionError::InvalidClaims(vec![failure]));
@@ -137,18 +140,19 @@ impl Owner {
     }
 
     /// A session of somebody else is no session: the answer does not tell which handles there are.
-    async fn end_one<S: SessionReader + SessionRevoker, B>(
+    async fn end_one<S: SessionReader + SessionRevoker>(
         &self,
         sessions: &Sessions<S>,
-        request: &Request<B>,
+        named: Option<SessionHandle>,
+        headers: &HeaderMap,
         came_by: TransferMethod,
         now: Timestamp,
     ) -> Result<Response, SessionError> {
-        let Some(handle) = Endpoint::handle_in(request) else { return Ok(no_such_session()) };
+        let Some(handle) = named else { return Ok(no_such_session()) };
         if handle == self.here {
             sessions.sign_out(&handle, &self.subject.user_id).await?;
             let mut response = said_ended(1);
-            let mut tokens = TokenHeaders::new(sessions.config(), request.headers());
+            let mut tokens = TokenHeaders::new(sessions.config(), headers);
             tokens.clear(came_by);
             tokens.apply(response.headers_mut());
             return Ok(response);

@@ -1,5 +1,7 @@
 //! Creating a session.
 
+use std::time::Duration;
+
 use rand_core::CryptoRng;
 
 use super::device::challenge;
@@ -178,7 +180,7 @@ impl<S: SignInStore> Sessions<S> {
                 })
                 .await;
             }
-            (Some(found), Some(_)) if self.is_repeated(&found, &session, now) => {
+            (Some(found), Some(_)) if self.is_repeated(&found, &session, own.absolute, now) => {
                 issued = issue(&found)?;
             }
             (Some(_), Some(_)) => return Err(SessionError::IdempotencyKeyUsed(handle)),
@@ -192,16 +194,22 @@ impl<S: SignInStore> Sessions<S> {
         Ok(issued)
     }
 
-    /// Whether `found` is the untouched session of the same sign-in as `wanted`.
-    fn is_repeated(&self, found: &Session, wanted: &Session, now: Timestamp) -> bool {
+    /// Whether `found` is the untouched session of the same sign-in as `wanted`. An absolute life is only
+    /// compared if the sign-in has one of its own: that of the settings may have changed between the two.
+    fn is_repeated(
+        &self,
+        found: &Session,
+        wanted: &Session,
+        own_absolute: Option<Duration>,
+        now: Timestamp,
+    ) -> bool {
         let asked_for = |session: &Session| {
             let mut claims = session.access_token_payload.clone();
             claims.retain(|name, _| self.claim(name).is_none());
             claims
         };
-        let lives = |session: &Session| {
-            let absolute = session.refresh.absolute_end.map(|end| session.created_at.until(end));
-            (session.access_token_ttl, session.idle_ttl, absolute)
+        let absolute = |session: &Session| {
+            session.refresh.absolute_end.map(|end| session.created_at.until(end))
         };
         found.is_alive(now)
             && found.refresh.parent.is_none()
@@ -209,7 +217,9 @@ impl<S: SignInStore> Sessions<S> {
             && found.session_data == wanted.session_data
             && found.last_used_by == wanted.last_used_by
             && found.keeper == wanted.keeper
-            && lives(found) == lives(wanted)
+            && (found.access_token_ttl, found.idle_ttl)
+                == (wanted.access_token_ttl, wanted.idle_ttl)
+            && (own_absolute.is_none() || absolute(found) == absolute(wanted))
             && found.provider == wanted.provider
             && wanted.device_key.is_none_or(|key| found.device_key == Some(key))
             && asked_for(found) == asked_for(wanted)

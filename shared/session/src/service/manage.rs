@@ -10,8 +10,8 @@ use crate::model::{
 };
 use crate::store::dynamodb::Cursor;
 use crate::store::{
-    PayloadMerge, PayloadRoom, SessionLister, SessionReader, SessionRevoker, SessionScanner,
-    SessionUpdater, UserRevoker, Written,
+    PayloadMerge, PayloadRoom, ScanPage, SessionLister, SessionReader, SessionRevoker,
+    SessionScanner, SessionUpdater, UserRevoker, Written,
 };
 use crate::token::size::longest_front_json;
 
@@ -228,9 +228,8 @@ impl<S: UserRevoker> Sessions<S> {
 }
 
 impl<S: SessionScanner + UserRevoker> Sessions<S> {
-    /// Ends the sessions of a tenant, or of everybody, that are on a page of the table: how many, tombstones
-    /// and expired ones included, and where the next page begins, if there is one. A scan of 1 MB and a batch
-    /// for 25 sessions.
+    /// Ends the sessions of a tenant, or of everybody, that are on a page of the table, tombstones and expired
+    /// ones included. A scan of 1 MB and a batch for 25 sessions.
     ///
     /// Once the last page is done, no session lives whose creation was acknowledged before the first was
     /// asked for. Sessions that begin meanwhile may or may not be ended.
@@ -242,41 +241,12 @@ impl<S: SessionScanner + UserRevoker> Sessions<S> {
         &self,
         tenant_id: Option<&TenantId>,
         after: Option<Cursor>,
-    ) -> Result<(usize, Option<Cursor>), SessionError> {
+    ) -> Result<ScanPage, SessionError> {
         let page = self.store.scan_sessions(tenant_id, after).await?;
         self.store.delete_sessions(&page.handles).await?;
         let cause = tenant_id.map_or(RevocationCause::Everybody, |_| RevocationCause::ByTenant);
         self.tell_revoked(&page.handles, None, cause).await;
-        Ok((page.handles.len(), page.next))
-    }
-}
-
-impl<S: SessionScanner> Sessions<S> {
-    /// The handles of a tenant's sessions, tombstones and expired ones included. Reads the whole table, as no
-    /// key names tenants: for operators, never on the way of a request. After each page `progress` is
-    /// told how many items were read and how many sessions found so far.
-    ///
-    /// Sessions that begin meanwhile may or may not be among them.
-    ///
-    /// # Errors
-    ///
-    /// Store faults as they are.
-    pub async fn handles_in_tenant(
-        &self,
-        tenant_id: &TenantId,
-        mut progress: impl FnMut(u64, usize),
-    ) -> Result<Vec<SessionHandle>, SessionError> {
-        let (mut handles, mut scanned, mut after) = (Vec::new(), 0, None);
-        loop {
-            let page = self.store.scan_sessions(Some(tenant_id), after).await?;
-            handles.extend(page.handles);
-            scanned += page.scanned;
-            progress(scanned, handles.len());
-            after = page.next;
-            if after.is_none() {
-                return Ok(handles);
-            }
-        }
+        Ok(page)
     }
 }
 
