@@ -32,7 +32,7 @@ endef
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help run test evidence setup page fmt fmt-check lint doc unit verifiers prove fuzz deny advisories sam-lint examples build zips emulator browser dbsc binaries sdk sam-local clean
+.PHONY: help run test evidence setup page fmt fmt-check lint doc unit verifiers prove instructions fuzz deny advisories sam-lint examples build zips emulator browser dbsc binaries sdk sam-local clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,7 +41,7 @@ run: $(PAGE) $(SIGNIN) ## Run the stack on this machine, with the demo page
 test: ## What to run before every commit; SKIP="browser unit" leaves some out
 	@scripts/checks fmt-check sam-lint lint unit browser
 evidence: ## What shows that the promises hold, and that it deploys
-	@ARCH=$(MACHINE) scripts/checks doc verifiers sdk binaries prove fuzz deny examples build emulator
+	@ARCH=$(MACHINE) scripts/checks doc verifiers sdk binaries prove instructions fuzz deny examples build emulator
 setup: $(PAGE) $(SIGNIN) $(BROWSER) $(VERIFIERS) $(SDK) $(TOOLS) ## Install all that the checks need
 	@scripts/chromium
 page: $(PAGE) ## Bundle the demo page's SDK
@@ -61,6 +61,8 @@ sdk: $(PAGE) $(BROWSER) $(SDK) ## Check: the published back-end SDKs, and a fuzz
 	@scripts/sdk-tests
 prove: ## Check: the claims about refreshing; SIZE=full takes hours
 	@scripts/prove --size $(SIZE)
+instructions: ## Check: what the hot paths execute, counted; UPDATE=1 writes the counts down
+	@scripts/instructions $(if $(UPDATE),--update)
 fuzz: ## Check: what reads bytes from outside, fuzzed for FUZZ_SECONDS per target
 	@scripts/fuzz-tests $(FUZZ_SECONDS)
 deny: $(TOOLS) ## Check: licences, banned and duplicate crates, sources
@@ -80,7 +82,7 @@ examples: $(TOOLS) ## Check: the crates are packed, and every example builds, ou
 build: $(TOOLS) ## Check: the functions build as they are deployed, on ARCH=arm64 or x86_64, and are small
 	$(LAMBDA_BUILD)
 	sam build --parameter-overrides Architecture=$(ARCH)
-	scripts/zip-sizes
+	scripts/zip-sizes $(if $(UPDATE),--update)
 zips: $(TOOLS) ## Make the functions' zips, on ARCH=arm64 or x86_64, for Terraform, CDK and the like
 	$(LAMBDA_BUILD) --output-format zip
 	@wc -c $${CARGO_TARGET_DIR:-target}/lambda/*/bootstrap.zip

@@ -11,6 +11,7 @@ use crate::clock::START;
 /// The private half of [`dynamic`], as PKCS #8.
 pub const DYNAMIC: &[u8] = include_bytes!("../keys/dynamic.pkcs8.der");
 const STATIC: &[u8] = include_bytes!("../keys/static.pkcs8.der");
+const ES256: &[u8] = include_bytes!("../keys/es256.pkcs8.der");
 const FOREIGN: &[u8] = include_bytes!("../keys/foreign.pkcs8.der");
 
 /// The `kid` of [`dynamic`].
@@ -32,6 +33,11 @@ pub fn dynamic() -> SigningKey {
 /// The static signing key of every test stack.
 pub fn fixed() -> SigningKey {
     rsa(STATIC_ID, STATIC)
+}
+
+/// A dynamic key of the other algorithm, under the `kid` of [`dynamic`]; no test stack has it.
+pub fn es256() -> SigningKey {
+    SigningKey::from_pkcs8(KeyId::new(DYNAMIC_ID), SigningAlgorithm::Es256, ES256).unwrap()
 }
 
 /// A key that is in no published set, under the `kid` of the caller's choice.
