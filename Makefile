@@ -74,6 +74,7 @@ sam-lint: $(TOOLS) ## Check: the templates
 	sam validate --lint --template examples/template.yaml
 	sam validate --lint --template examples/front-doors.yaml
 	sam validate --lint --template examples/own-api.yaml
+	sam validate --lint --template examples/session-events.yaml
 	sam validate --lint --template tests/live/template.yaml
 	python scripts/template-tests
 examples: $(TOOLS) ## Check: the crates are packed, and every example builds, outside of the repository

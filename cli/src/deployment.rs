@@ -135,7 +135,8 @@ impl Deployment {
         Ok(match self.setting(EVENT_BUS_VARIABLE) {
             Some(name) => {
                 let client = aws_sdk_eventbridge::Client::new(&self.sdk);
-                sessions.with_listener(Arc::new(EventBus::new(client, name)))
+                let bus = EventBus::new(client, name, sessions.config().event_context);
+                sessions.with_listener(Arc::new(bus))
             }
             None => sessions,
         })

@@ -50,7 +50,7 @@ pub(crate) async fn sign_in<S: SignInStore>(
     new.authentication = Some(Authentication { at: now, methods: vec!["pwd".to_owned()] });
     let device = match &sign_in.agent {
         Some(agent) => Device::new(Some(agent), None),
-        None => Device::of(request.headers(), None),
+        None => Device::of(sessions.config(), request.headers(), None),
     };
     let mut rng = bootstrap::system_rng();
     match create(sessions, &request, new, device, now, &mut rng).await {

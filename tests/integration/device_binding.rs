@@ -37,14 +37,14 @@ struct Browser {
     device: String,
 }
 
-fn key() -> SigningKey {
+pub(crate) fn key() -> SigningKey {
     let algorithm = SigningAlgorithm::Es256;
     let pkcs8 = algorithm.generate_pkcs8().unwrap();
     SigningKey::from_pkcs8(KeyId::new("device"), algorithm, &pkcs8).unwrap()
 }
 
 /// A proof; with the key in it if it is to register it.
-fn proof(key: &SigningKey, challenge: &str, registers: bool) -> String {
+pub(crate) fn proof(key: &SigningKey, challenge: &str, registers: bool) -> String {
     let mut header = json!({ "alg": "ES256", "typ": "dbsc+jwt" });
     if registers {
         let jwk = serde_json::to_value(key.public_jwk()).unwrap();
@@ -82,7 +82,7 @@ async fn register(stack: &Harness, tokens: &Tokens, proof: &str) -> Response<Byt
     post(stack, REGISTER, &headers).await
 }
 
-fn challenge_of(response: &Response<Bytes>) -> (String, String) {
+pub(crate) fn challenge_of(response: &Response<Bytes>) -> (String, String) {
     let header = text(response.headers(), "secure-session-challenge");
     let (challenge, id) = header.split_once("\";id=\"").unwrap();
     (challenge.trim_start_matches('"').to_owned(), id.trim_end_matches('"').to_owned())

@@ -14,6 +14,7 @@ mod create_session;
 mod device_binding;
 mod dpop;
 mod effects;
+mod event_context;
 mod events;
 mod examples;
 mod features;

@@ -17,6 +17,11 @@ pub(crate) fn front_doors() -> Value {
     parse(include_str!("../../examples/front-doors.yaml"))
 }
 
+/// The one that keeps events, and mails about some.
+pub(crate) fn session_events() -> Value {
+    parse(include_str!("../../examples/session-events.yaml"))
+}
+
 fn all() -> [Value; 3] {
     [own(), examples(), front_doors()]
 }

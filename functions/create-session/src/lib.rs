@@ -96,7 +96,8 @@ async fn sign_in<S: SignInStore>(
     {
         return Err(Refusal::CrossSite(Box::new(response)));
     }
-    let device = Device::of(headers, front_door::network(request).as_deref());
+    let network = front_door::network(request);
+    let device = Device::of(sessions.config(), headers, network.as_deref());
     let subject = new.subject.clone();
     let session = create(sessions, request, new, device, now, &mut bootstrap::system_rng()).await;
     Ok(created(subject, session.map_err(Refusal::Session)?))

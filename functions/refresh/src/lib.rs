@@ -18,7 +18,7 @@ pub async fn handle<S: SessionRefresher + SessionBinder + PrivateKeyReader>(
         return answer;
     }
     let network = front_door::network(&request);
-    let device = Device::of(request.headers(), network.as_deref());
+    let device = Device::of(config, request.headers(), network.as_deref());
     let mut response = match Endpoint::of(config, &request) {
         Some(Endpoint::Refresh) => session::http::refresh(sessions, &request, &device, now).await.0,
         // Of these two no page reads the answer.

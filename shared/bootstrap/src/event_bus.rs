@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use session::model::{Clock as _, SessionHandle};
 use session::service::{Listener, RevocationCause, SessionEvent, Told};
 
-use crate::{SystemClock, metrics};
+use crate::SystemClock;
+use crate::metrics::{self, place};
 
 /// The `source` of all our events.
 pub const EVENT_SOURCE: &str = "sesam";
@@ -32,13 +33,14 @@ pub struct EventBus {
     client: Client,
     // Printable: a setting.
     name: String,
+    with_context: bool,
 }
 
 impl EventBus {
-    /// The bus of that name or ARN.
+    /// The bus of that name or ARN; whether events go there with their context.
     #[must_use]
-    pub fn new(client: Client, name: impl Into<String>) -> Self {
-        Self { client, name: name.into() }
+    pub fn new(client: Client, name: impl Into<String>, with_context: bool) -> Self {
+        Self { client, name: name.into(), with_context }
     }
 
     async fn put(&self, event: &SessionEvent) -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -70,7 +72,11 @@ impl EventBus {
 
     fn entries(&self, event: &SessionEvent) -> Vec<PutEventsRequestEntry> {
         let (detail_type, details) = describe(event);
-        let entry = |detail: Value| {
+        let context = if self.with_context { context(event) } else { None };
+        let entry = |mut detail: Value| {
+            if let (Some(context), Some(members)) = (&context, detail.as_object_mut()) {
+                members.insert("context".to_owned(), context.clone());
+            }
             PutEventsRequestEntry::builder()
                 .event_bus_name(&self.name)
                 .source(EVENT_SOURCE)
@@ -97,7 +103,7 @@ impl Listener for EventBus {
 /// The type of an event and its details; several only for more handles than fit into one.
 fn describe(event: &SessionEvent) -> (&'static str, Vec<Value>) {
     match event {
-        SessionEvent::Created { handle, user_id, tenant_id, expires_at } => {
+        SessionEvent::Created { handle, user_id, tenant_id, expires_at, .. } => {
             let detail = json!({
                 "sessionHandle": handle.to_string(),
                 "userId": user_id,
@@ -114,6 +120,7 @@ fn describe(event: &SessionEvent) -> (&'static str, Vec<Value>) {
             expires_at,
             device,
             repeats,
+            ..
         } => {
             let detail = json!({
                 "sessionHandle": handle.to_string(),
@@ -121,7 +128,7 @@ fn describe(event: &SessionEvent) -> (&'static str, Vec<Value>) {
                 "tenantId": tenant_id,
                 "outcome": outcome.name(),
                 "expiresAt": expires_at.as_millis(),
-                "askedBy": device,
+                "askedBy": place(device),
                 "repeats": repeats,
             });
             ("Session Refreshed", vec![detail])
@@ -136,14 +143,14 @@ fn describe(event: &SessionEvent) -> (&'static str, Vec<Value>) {
         SessionEvent::ReuseDetected(reuse) => {
             ("Refresh Token Reuse Detected", vec![metrics::evidence(reuse)])
         }
-        SessionEvent::DeviceBound { handle, user_id, tenant_id, key, device } => {
+        SessionEvent::DeviceBound { handle, user_id, tenant_id, key, device, .. } => {
             let detail = json!({
                 "sessionHandle": handle.to_string(),
                 "userId": user_id,
                 "tenantId": tenant_id,
                 "kind": key.kind.name(),
                 "thumbprint": key.jkt(),
-                "askedBy": device,
+                "askedBy": place(device),
             });
             ("Device Bound", vec![detail])
         }
@@ -152,7 +159,7 @@ fn describe(event: &SessionEvent) -> (&'static str, Vec<Value>) {
                 "sessionHandle": handle.to_string(),
                 "kind": key.kind.name(),
                 "thumbprint": key.jkt(),
-                "askedBy": device,
+                "askedBy": place(device),
             });
             ("Device Binding Lost", vec![detail])
         }
@@ -162,6 +169,38 @@ fn describe(event: &SessionEvent) -> (&'static str, Vec<Value>) {
             ("Device Proof Missing", vec![metrics::unproved(lack, *is_served)])
         }
     }
+}
+
+/// What a risk engine wants to know beside the event: who asked and who refreshed last before, in what they
+/// differ, and how sure one can be of the session. `None` for events that no request of the session's causes,
+/// and for those that are not told.
+fn context(event: &SessionEvent) -> Option<Value> {
+    let (asked_by, last_used_by, assurance) = match event {
+        SessionEvent::Created { device, assurance, .. } => (device, None, Some(assurance)),
+        SessionEvent::Refreshed { device, last_used_by, assurance, .. }
+        | SessionEvent::DeviceBound { device, last_used_by, assurance, .. } => {
+            (device, Some(last_used_by), Some(assurance))
+        }
+        SessionEvent::ReuseDetected(reuse) => {
+            (&reuse.presented_by, Some(&reuse.last_used_by), Some(&reuse.assurance))
+        }
+        SessionEvent::DeviceProofMissing { lack, .. } => {
+            (&lack.asked_by, Some(&lack.last_used_by), Some(&lack.assurance))
+        }
+        SessionEvent::DeviceBindingLost { device, .. } => (device, None, None),
+        SessionEvent::Revoked { .. } | SessionEvent::TokenProofMissing { .. } => return None,
+    };
+    let mut context = json!({ "askedBy": asked_by });
+    let members = context.as_object_mut()?;
+    if let Some(last_used_by) = last_used_by {
+        members.insert("lastUsedBy".to_owned(), json!(last_used_by));
+        members.insert("changed".to_owned(), json!(last_used_by.changes(asked_by)));
+    }
+    if let Some(assurance) = assurance {
+        members.insert("deviceBound".to_owned(), assurance.device_bound.into());
+        members.insert("authentication".to_owned(), assurance.authentication.clone().into());
+    }
+    Some(context)
 }
 
 const fn name(cause: RevocationCause) -> &'static str {

@@ -110,7 +110,8 @@ pub async fn with_events<S>(sessions: Sessions<S>) -> Sessions<S> {
         return sessions;
     };
     let client = aws_sdk_eventbridge::Client::new(&sdk_config().await);
-    sessions.with_listener(Arc::new(EventBus::new(client, name)))
+    let bus = EventBus::new(client, name, sessions.config().event_context);
+    sessions.with_listener(Arc::new(bus))
 }
 
 /// Reads one variable; `None` if it is absent or blank.

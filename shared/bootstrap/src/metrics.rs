@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use session::error::{DeviceUnproved, Reuse};
-use session::model::{Clock as _, Repeats, Timestamp};
+use session::model::{Clock as _, Device, Repeats, Timestamp};
 use session::service::{Listener, SessionEvent, Told};
 
 use crate::SystemClock;
@@ -73,7 +73,7 @@ fn counted(namespace: &str, event: &SessionEvent, now: Timestamp) -> Value {
                 "userId": user_id,
                 "tenantId": tenant_id,
                 "repeats": repeats,
-                "askedBy": device,
+                "askedBy": place(device),
             });
             line(&[outcome.name(), REPEATED_OFTEN], 1, &evidence)
         }
@@ -108,8 +108,8 @@ pub(super) fn evidence(reuse: &Reuse) -> Value {
         "presentedGeneration": presented,
         "currentGeneration": current,
         "generationDistance": current.saturating_sub(presented),
-        "presentedBy": reuse.presented_by,
-        "lastUsedBy": reuse.last_used_by,
+        "presentedBy": place(&reuse.presented_by),
+        "lastUsedBy": place(&reuse.last_used_by),
     })
 }
 
@@ -121,9 +121,14 @@ pub(super) fn unproved(lack: &DeviceUnproved, is_served: bool) -> Value {
         "tenantId": lack.tenant_id,
         "why": lack.why.name(),
         "served": is_served,
-        "askedBy": lack.asked_by,
-        "lastUsedBy": lack.last_used_by,
+        "askedBy": place(&lack.asked_by),
+        "lastUsedBy": place(&lack.last_used_by),
     })
+}
+
+/// Where a request came from, without what only the settings allow to be told.
+pub(super) fn place(device: &Device) -> Value {
+    json!(Device { country: None, ..device.clone() })
 }
 
 fn line(namespace: &str, names: &[&str], times: usize, evidence: &Value, now: Timestamp) -> Value {
@@ -151,7 +156,7 @@ fn write(line: impl FnOnce(&str) -> Value) {
 #[cfg(test)]
 mod tests {
     use session::error::TryRefresh;
-    use session::model::{Device, Generation, SessionHandle, TenantId, UserId};
+    use session::model::{Assurance, Generation, SessionHandle, TenantId, UserId};
     use session::service::{RefreshOutcome, RevocationCause};
 
     use super::*;
@@ -167,6 +172,7 @@ mod tests {
             current: Generation::FIRST.next().next(),
             presented_by: Device::new(Some("thief"), Some("192.0.2.1")),
             last_used_by: Device::new(Some("owner"), None),
+            assurance: Assurance::default(),
         };
         let event = SessionEvent::ReuseDetected(Box::new(reuse));
         let line = counted("Sesam/dev", &event, Timestamp::from_millis(5));
@@ -188,6 +194,8 @@ mod tests {
             outcome: RefreshOutcome::Served,
             expires_at: Timestamp::from_millis(9),
             device: Device::new(Some("thief"), Some("192.0.2.1")),
+            last_used_by: Device::default(),
+            assurance: Assurance::default(),
             repeats,
         };
         for (repeats, is_unusual) in

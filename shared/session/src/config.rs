@@ -57,6 +57,11 @@ pub struct SessionConfig {
     /// `DPOP_NONCE`, default `false`: whether the proofs of sign-ins and refreshes need a nonce of ours,
     /// which shows that they were not made ahead (RFC 9449 §8). Demanded where `DEVICE_BINDING` is `require`.
     pub dpop_nonce: bool,
+    /// `CLOUDFRONT_HEADERS`, default `false`: whether `CloudFront-Viewer-Address` and `CloudFront-Viewer-Country`
+    /// are believed. Any client can send them to an API that is reached past `CloudFront`.
+    pub cloudfront_headers: bool,
+    /// `EVENT_CONTEXT`, default `false`: whether events say what a risk engine wants to know (docs/events.md).
+    pub event_context: bool,
     /// Which keys sign, and for how long.
     pub keys: KeyConfig,
 }
@@ -105,6 +110,8 @@ impl SessionConfig {
             lifetimes,
             device_binding: DeviceBinding::read(read),
             dpop_nonce: read.or("DPOP_NONCE", false, boolean),
+            cloudfront_headers: read.or("CLOUDFRONT_HEADERS", false, boolean),
+            event_context: read.or("EVENT_CONTEXT", false, boolean),
             keys: KeyConfig::read(read),
             api,
         }

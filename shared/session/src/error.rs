@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::model::{Device, Generation, InvalidClaim, SessionHandle, TenantId, UserId};
+use crate::model::{Assurance, Device, Generation, InvalidClaim, SessionHandle, TenantId, UserId};
 use crate::store::StoreError;
 use crate::token::TokenError;
 use crate::token::dpop::ProofError;
@@ -122,8 +122,10 @@ pub struct DeviceUnproved {
     pub why: WhyUnproved,
     /// Who asked.
     pub asked_by: Device,
-    /// Who refreshed last before, or at this time if the refresh was served.
+    /// Who refreshed last before.
     pub last_used_by: Device,
+    /// How sure one can be of the session.
+    pub assurance: Assurance,
 }
 
 /// Why a session's device key is not proved.
@@ -202,6 +204,8 @@ pub struct Reuse {
     pub presented_by: Device,
     /// Who refreshed last before.
     pub last_used_by: Device,
+    /// How sure one could be of the session.
+    pub assurance: Assurance,
 }
 
 impl SessionError {

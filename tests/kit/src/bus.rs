@@ -52,12 +52,17 @@ impl Bus {
 
     /// What ships, leading here.
     pub fn listener(&self) -> EventBus {
-        EventBus::new(Client::new(&sdk_config(self.clone())), Self::NAME)
+        EventBus::new(Client::new(&sdk_config(self.clone())), Self::NAME, false)
+    }
+
+    /// What ships with `EVENT_CONTEXT`, leading here.
+    pub fn listener_with_context(&self) -> EventBus {
+        EventBus::new(Client::new(&sdk_config(self.clone())), Self::NAME, true)
     }
 
     /// What ships, leading here through IAM.
     pub fn listener_through(&self, iam: &Iam) -> EventBus {
-        EventBus::new(Client::new(&sdk_config(iam.before(self.clone()))), Self::NAME)
+        EventBus::new(Client::new(&sdk_config(iam.before(self.clone()))), Self::NAME, false)
     }
 
     /// Breaks every call from now on, or none.

@@ -1,12 +1,14 @@
 //! What a request carries (contract §1.6). Lenient in form, strict in meaning, never failing.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use http::{HeaderMap, header};
 use percent_encoding::percent_decode_str;
 
 use super::TransferMethod;
 use super::names::{ANTI_CSRF_HEADER, AUTH_MODE_HEADER, RID_HEADER};
+use crate::config::SessionConfig;
 use crate::model::Device;
 
 /// The value after `Bearer ` or `DPoP `, trimmed: exactly these spellings, first header only.
@@ -36,11 +38,35 @@ pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 impl Device {
-    /// The device that the headers tell of; `network` is the source address, as the gateway reports it.
+    /// The device that the headers tell of; `network` is the source address, as the gateway reports it. With
+    /// `CLOUDFRONT_HEADERS` it is the viewer's, if there is one, and the country is that of `CloudFront`.
     #[must_use]
-    pub fn of(headers: &HeaderMap, network: Option<&str>) -> Self {
-        Self::new(text(headers, header::USER_AGENT.as_str()), network)
+    pub fn of(config: &SessionConfig, headers: &HeaderMap, network: Option<&str>) -> Self {
+        let agent = text(headers, header::USER_AGENT.as_str());
+        if !config.cloudfront_headers {
+            return Self::new(agent, network);
+        }
+        let viewer = only(headers, "cloudfront-viewer-address").and_then(address);
+        let country = only(headers, "cloudfront-viewer-country");
+        let is_code = |text: &&str| text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase());
+        Self {
+            country: country.filter(is_code).map(str::to_owned),
+            ..Self::new(agent, viewer.as_deref().or(network))
+        }
     }
+}
+
+/// The value of a header that `CloudFront` sets: beside a second one it could be the client's.
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    values.next().is_none().then(|| value.to_str().ok()).flatten()
+}
+
+/// The address of an address and port, `192.0.2.1:46532` or `2001:db8::1:46532`.
+fn address(viewer: &str) -> Option<String> {
+    let (address, _) = viewer.rsplit_once(':')?;
+    Some(address.parse::<IpAddr>().ok()?.to_string())
 }
 
 /// The `anti-csrf` header.
@@ -188,5 +214,48 @@ mod tests {
         headers.insert("authorization", HeaderValue::from_bytes(b"Bearer \xff").unwrap());
         assert!(!Cookies::of(&headers).has("a"));
         assert_eq!(bearer(&headers), None);
+    }
+
+    #[test]
+    fn cloudfront_tells_where_a_viewer_is_and_what_is_no_address_or_country_tells_nothing() {
+        let of = |believed: bool, pairs: &[(&'static str, &'static str)]| {
+            let lookup = |name: &str| match name {
+                "API_DOMAIN" => Some("https://api.example.com".to_owned()),
+                "WEBSITE_DOMAIN" => Some("https://example.com".to_owned()),
+                "CLOUDFRONT_HEADERS" => Some(believed.to_string()),
+                _ => None,
+            };
+            let config = SessionConfig::from_lookup(lookup).unwrap();
+            let device = Device::of(&config, &headers(pairs), Some("192.0.2.9"));
+            (device.network.unwrap(), device.country)
+        };
+        let address = |text| ("cloudfront-viewer-address", text);
+        let country = |text| ("cloudfront-viewer-country", text);
+        let edge = "192.0.2.9".to_owned();
+        let is_in = |code: &str| Some(code.to_owned());
+        let told = [address("198.51.100.10:46532"), country("DE")];
+        assert_eq!(of(true, &told), ("198.51.100.10".to_owned(), is_in("DE")));
+        assert_eq!(of(false, &told), (edge.clone(), None));
+        assert_eq!(of(true, &[address("2001:DB8::A:46532")]), ("2001:db8::a".to_owned(), None));
+        for text in ["", "198.51.100.10", "198.51.100.1:2:3", "unknown:80", "[::1]", ":80"] {
+            assert_eq!(of(true, &[address(text)]).0, edge, "{text}");
+        }
+        for text in ["", "D", "de", "DEU", "T1", "DE,FR", "D "] {
+            assert_eq!(of(true, &[country(text)]).1, None, "{text}");
+        }
+        let twice = [country("DE"), country("FR"), address("::1:1"), address("::2:1")];
+        assert_eq!(of(true, &twice), (edge, None));
+    }
+
+    #[test]
+    fn an_agent_that_is_no_text_is_as_good_as_absent() {
+        let config = |name: &str| match name {
+            "API_DOMAIN" | "WEBSITE_DOMAIN" => Some("https://example.com".to_owned()),
+            _ => None,
+        };
+        let config = SessionConfig::from_lookup(config).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert("user-agent", HeaderValue::from_bytes(b"phone \xff").unwrap());
+        assert_eq!(Device::of(&config, &headers, None), Device::default());
     }
 }

@@ -16,6 +16,7 @@ use super::refresh::refresh_by;
 use super::respond::{Response, error_response_by, refusal};
 use super::session::{RequestSession, RouteOptions};
 use super::{DefaultErrorHandlers, Endpoint, ErrorHandlers};
+use crate::config::SessionConfig;
 use crate::error::SessionError;
 use crate::model::{Clock, Device};
 use crate::service::{BoxError, Sessions};
@@ -115,7 +116,7 @@ struct Shared<S> {
 }
 
 /// Where a request came from.
-type ReadDevice = dyn Fn(&Request<()>) -> Device + Send + Sync;
+type ReadDevice = dyn Fn(&SessionConfig, &Request<()>) -> Device + Send + Sync;
 
 impl<S> VerifySession<S> {
     /// Requires a session, with anti-CSRF proofs by method and the validators of the service.
@@ -125,7 +126,7 @@ impl<S> VerifySession<S> {
             clock: Arc::new(clock),
             options: RouteOptions::default(),
             handlers: Arc::new(DefaultErrorHandlers),
-            device: Arc::new(|head| Device::of(head.headers(), None)),
+            device: Arc::new(|config, head| Device::of(config, head.headers(), None)),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -149,7 +150,7 @@ impl<S> VerifySession<S> {
         &self,
         device: impl Fn(&Request<()>) -> Device + Send + Sync + 'static,
     ) -> Self {
-        self.changed(|shared| Shared { device: Arc::new(device), ..shared })
+        self.changed(|shared| Shared { device: Arc::new(move |_, head| device(head)), ..shared })
     }
 
     fn changed(&self, change: impl FnOnce(Shared<S>) -> Shared<S>) -> Self {
@@ -278,8 +279,9 @@ impl<S: RouteStore + Send + Sync + 'static> Shared<S> {
 
     /// The answer to a request that is for us.
     async fn answer(&self, head: &Request<()>) -> Option<Response> {
-        let (sessions, device, now) = (&self.sessions, || (self.device)(head), self.clock.now());
-        Some(match Endpoint::of(sessions.config(), head)? {
+        let (sessions, config, now) = (&self.sessions, self.sessions.config(), self.clock.now());
+        let device = || (self.device)(config, head);
+        Some(match Endpoint::of(config, head)? {
             Endpoint::Refresh => {
                 refresh_by(&*self.handlers, sessions, head.headers(), &device(), now).await.0
             }

@@ -60,6 +60,8 @@ impl Authentication {
     pub const AT_CLAIM: &'static str = "auth_time";
     /// The claim with the methods.
     pub const METHODS_CLAIM: &'static str = "amr";
+    /// All claims about it, that of an authentication context class (`OpenID` Connect Core §2) included.
+    pub const CLAIMS: [&'static str; 3] = [Self::AT_CLAIM, Self::METHODS_CLAIM, "acr"];
 
     /// The two claims.
     #[must_use]

@@ -18,7 +18,7 @@ pub use keys::{Demand, KeyLife, KeyState, RotationPolicy};
 pub use provider::{AtProvider, ProviderKey, ProviderKeys, ProviderSession};
 pub use refresh::{Decision, Presented, RefreshPolicy, RefreshState, decide};
 pub use session::{
-    Device, Keeper, NewSession, PayloadSize, Repeats, Revocation, Session, SessionInformation,
-    SessionLifetimes, SessionsOf,
+    Assurance, Device, DeviceChange, Keeper, NewSession, PayloadSize, Repeats, Revocation, Session,
+    SessionInformation, SessionLifetimes, SessionsOf,
 };
 pub use time::{Clock, Timestamp};

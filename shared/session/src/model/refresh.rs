@@ -168,7 +168,7 @@ impl RefreshState {
     }
 
     /// The state after spending the current token.
-    fn rotated(self, now: Timestamp) -> Self {
+    pub(crate) fn rotated(self, now: Timestamp) -> Self {
         let [last, second, _] = self.spent;
         Self {
             current: self.current.next(),

@@ -1,5 +1,7 @@
 //! A session: one signed-in device or browser of one user.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -74,6 +76,17 @@ impl Session {
     #[must_use]
     pub fn proved_device_key(&self) -> Option<DeviceKey> {
         self.device_key.filter(|_| !self.device_pending)
+    }
+
+    /// How sure one can be of it.
+    #[must_use]
+    pub fn assurance(&self) -> Assurance {
+        let claims = self.access_token_payload.iter();
+        let claims = claims.filter(|(name, _)| Authentication::CLAIMS.contains(&name.as_str()));
+        Assurance {
+            device_bound: self.proved_device_key().is_some(),
+            authentication: claims.map(|(name, claim)| (name.clone(), claim.clone())).collect(),
+        }
     }
 
     /// The session after its newest generation was handed out again, to `device`.
@@ -304,7 +317,7 @@ pub enum Keeper {
     Script,
 }
 
-/// Where a request came from, as far as the gateway tells; each at most 192 bytes.
+/// Where a request came from, as far as the gateway tells; agent and network at most 192 bytes each.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Device {
     /// The `User-Agent`.
@@ -313,6 +326,9 @@ pub struct Device {
     /// The source address, as the gateway reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
+    /// The country, two capitals of ISO 3166-1, where the settings believe a front door that names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
 }
 
 impl Device {
@@ -329,8 +345,68 @@ impl Device {
             }
             text.get(..end).unwrap_or_default().to_owned()
         };
-        Self { agent: agent.map(cut), network: network.map(cut) }
+        Self { agent: agent.map(cut), network: network.map(cut), country: None }
     }
+
+    /// In what a request from `now` differs from the one before, which came from here. What was not known
+    /// before has not changed, nor has anything if nothing is known of the request.
+    #[must_use]
+    pub fn changes(&self, now: &Self) -> Vec<DeviceChange> {
+        let agent = match (&self.agent, &now.agent) {
+            (Some(before), Some(now)) if before == now => None,
+            (Some(before), Some(now)) if without_digits(before).eq(without_digits(now)) => {
+                Some(DeviceChange::AgentVersion)
+            }
+            (Some(_), None) if *now == Self::default() => None,
+            (Some(_), Some(_) | None) => Some(DeviceChange::Agent),
+            (None, _) => None,
+        };
+        let network = self.network.as_ref().zip(now.network.as_ref());
+        let network = network.filter(|(before, now)| subnet(before) != subnet(now));
+        let country = self.country.as_ref().zip(now.country.as_ref());
+        let country = country.filter(|(before, now)| before != now);
+        let places =
+            [network.map(|_| DeviceChange::Network), country.map(|_| DeviceChange::Country)];
+        agent.into_iter().chain(places.into_iter().flatten()).collect()
+    }
+}
+
+/// An agent but for its version.
+fn without_digits(agent: &str) -> impl Iterator<Item = char> {
+    agent.chars().filter(|letter| !letter.is_ascii_digit())
+}
+
+/// The part of an address that does not change by itself: of IPv6 hosts take new ones within 64 bits every day
+/// (RFC 8981).
+fn subnet(network: &str) -> Cow<'_, str> {
+    match network.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V6(address)) => format!("{:x?}", address.segments().split_at(4).0).into(),
+        Ok(IpAddr::V4(address)) => address.to_string().into(),
+        Err(_) => network.into(),
+    }
+}
+
+/// In what two requests of a session differ.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DeviceChange {
+    /// The agent, in more than numbers; or there is none any more.
+    Agent,
+    /// The agent, in numbers only: most often an update.
+    AgentVersion,
+    /// The network; of IPv6 addresses the first 64 bits.
+    Network,
+    /// The country, where both are known.
+    Country,
+}
+
+/// How sure one can be of a session: what events say of it where the settings ask for that.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Assurance {
+    /// Whether it is bound to a key of its device, which has proved it.
+    pub device_bound: bool,
+    /// How and when its user proved who they are: of the claims `auth_time`, `amr` and `acr` those that it has.
+    pub authentication: Map<String, Value>,
 }
 
 /// Refreshes in a row that were answered with a token that somebody had got already.
@@ -366,4 +442,45 @@ pub enum Revocation {
         /// Who presented it; the other party is the session's `last_used_by`.
         presented_by: Device,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changes(before: (&str, &str, &str), now: (&str, &str, &str)) -> Vec<DeviceChange> {
+        let device = |(agent, network, country): (&str, &str, &str)| {
+            let known = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+            Device { agent: known(agent), network: known(network), country: known(country) }
+        };
+        device(before).changes(&device(now))
+    }
+
+    #[test]
+    fn what_was_known_and_differs_has_changed() {
+        use DeviceChange::{Agent, AgentVersion, Country, Network};
+        let phone = ("Phone/1.2", "192.0.2.1", "DE");
+        for (before, now, expected) in [
+            (phone, phone, vec![]),
+            (phone, ("Laptop", "192.0.2.2", "FR"), vec![Agent, Network, Country]),
+            (phone, ("Phone/13.4", "192.0.2.1", "DE"), vec![AgentVersion]),
+            (phone, ("", "192.0.2.1", "DE"), vec![Agent]),
+            (phone, ("Phone/1.2", "", ""), vec![]),
+            (phone, ("", "", ""), vec![]),
+            (("", "", ""), phone, vec![]),
+            (("", "2001:db8:1:2::a", ""), ("", "2001:db8:1:2:ffff::b", ""), vec![]),
+            (("", "2001:db8:1:2::a", ""), ("", "2001:db8:1:3::a", ""), vec![Network]),
+            (("", "::ffff:192.0.2.1", ""), ("", "192.0.2.1", ""), vec![]),
+            (("", "no address", ""), ("", "another", ""), vec![Network]),
+        ] {
+            assert_eq!(changes(before, now), expected, "{before:?} {now:?}");
+        }
+    }
+
+    #[test]
+    fn an_agent_of_any_length_is_compared_as_far_as_it_is_kept() {
+        let long = |end| Device::new(Some(&format!("{}{end}", "ü".repeat(5_000))), None);
+        assert_eq!(long("a").agent.unwrap().len(), Device::MAX_LEN);
+        assert_eq!(long("a").changes(&long("b")), []);
+    }
 }

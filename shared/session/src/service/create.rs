@@ -177,6 +177,8 @@ impl<S: SignInStore> Sessions<S> {
                     user_id: session.subject.user_id.clone(),
                     tenant_id: session.subject.tenant_id.clone(),
                     expires_at: session.refresh.ends_at(),
+                    device: session.last_used_by.clone(),
+                    assurance: session.assurance(),
                 })
                 .await;
             }

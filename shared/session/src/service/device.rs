@@ -97,10 +97,12 @@ impl<S: SessionBinder + PrivateKeyReader> Sessions<S> {
         };
         self.tell(|| SessionEvent::DeviceBound {
             handle,
+            assurance: session.assurance(),
             user_id: session.subject.user_id,
             tenant_id: session.subject.tenant_id,
             key,
             device: device.clone(),
+            last_used_by: session.last_used_by,
         })
         .await;
         Ok(Registration::Bound(self.credential(&master, &handle, &browser, now)))

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use super::{BoxError, RefreshOutcome, Sessions};
 use crate::error::{DeviceUnproved, Reuse, TryRefresh};
-use crate::model::{Device, DeviceKey, SessionHandle, TenantId, Timestamp, UserId};
+use crate::model::{Assurance, Device, DeviceKey, SessionHandle, TenantId, Timestamp, UserId};
 
 /// How long the answer to a client waits for one listener.
 const LISTENER_LIMIT: Duration = Duration::from_secs(1);
 
-/// Something that happened to a session. Never holds a token, a hash of one, claims or session data.
+/// Something that happened to a session. Never holds a token, a hash of one, session data, or claims but those
+/// of an [`Assurance`].
 #[derive(Clone, Debug)]
 pub enum SessionEvent {
     /// A user signed in.
@@ -25,6 +26,10 @@ pub enum SessionEvent {
         tenant_id: TenantId,
         /// When it ends unless refreshed.
         expires_at: Timestamp,
+        /// Where the request came from.
+        device: Device,
+        /// How sure one can be of it.
+        assurance: Assurance,
     },
     /// A refresh token bought a pair.
     Refreshed {
@@ -40,6 +45,10 @@ pub enum SessionEvent {
         expires_at: Timestamp,
         /// Where the request came from.
         device: Device,
+        /// Where the newest generation went before: by sign-in, or by a refresh that was no repeat.
+        last_used_by: Device,
+        /// How sure one can be of the session.
+        assurance: Assurance,
         /// How often in a row the session's refreshes were answered with a generation that had been
         /// handed out before, this one included; 0 if this one made a generation.
         repeats: u32,
@@ -67,6 +76,10 @@ pub enum SessionEvent {
         key: DeviceKey,
         /// Where the request came from.
         device: Device,
+        /// Who refreshed last before.
+        last_used_by: Device,
+        /// How sure one can be of the session, which has yet to prove the key.
+        assurance: Assurance,
     },
     /// A browser has another key than the one that its session is bound to, and forgets the binding.
     DeviceBindingLost {

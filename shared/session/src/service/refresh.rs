@@ -8,7 +8,7 @@ use crate::config::DeviceBinding;
 use crate::error::{DeviceUnproved, Ended, Reuse, SessionError, Unproved, WhyUnproved};
 use crate::model::{
     Decision, Device, DeviceKey, Generation, Keeper, KeyDemand, Presented, RefreshPolicy,
-    RefreshState, Revocation, Session, SessionHandle, Timestamp, decide,
+    RefreshState, Repeats, Revocation, Session, SessionHandle, Timestamp, decide,
 };
 use crate::store::{PrivateKeyReader, Rotation, SessionRefresher, Written};
 use crate::token::dbsc::unverified_master_key_id;
@@ -156,18 +156,18 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
                 let (lack, is_served) = (lack.clone(), false);
                 self.tell(|| SessionEvent::DeviceProofMissing { lack, is_served }).await;
             }
-            Ok((session, _)) if asked.is_to_report(session) => {
-                let (lack, is_served) = (Box::new(asked.lack(session)), true);
+            Ok(Spending { session, last_used_by, .. }) if asked.is_to_report(session) => {
+                let (lack, is_served) = (Box::new(asked.lack(session, last_used_by)), true);
                 self.tell(|| SessionEvent::DeviceProofMissing { lack, is_served }).await;
             }
             Ok(_) | Err(_) => {}
         }
-        let (session, outcome) = spent?;
+        let Spending { session, outcome, last_used_by } = spent?;
         let current = session.refresh.current;
         let tokens = self.issue(&keys, &session, current, with_anti_csrf, minting, now)?;
-        let repeats = session
-            .repeats
-            .filter(|repeats| outcome.is_repeat() && repeats.generation == current.number());
+        let is_of_current = |it: &&Repeats| it.generation == current.number();
+        let repeats = session.repeats.as_ref().filter(is_of_current);
+        let repeats = repeats.filter(|_| outcome.is_repeat());
         self.tell(|| SessionEvent::Refreshed {
             handle: session.handle,
             user_id: session.subject.user_id.clone(),
@@ -175,6 +175,8 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
             outcome,
             expires_at: session.refresh.ends_at(),
             device: device.clone(),
+            last_used_by,
+            assurance: session.assurance(),
             repeats: repeats.map_or(0, |repeats| repeats.times),
         })
         .await;
@@ -221,14 +223,14 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
                     self.store.rotate(asked.rotation(&claims.handle, *is_own_too_long)).await?
                 }
                 Write::Advance { seen, state, .. } => {
-                    self.store.advance(seen, &asked.advanced(seen, *state)).await?
+                    self.store.advance(seen, &asked.advanced(seen.clone(), *state)).await?
                 }
                 Write::Entomb { seen } => {
                     self.store.entomb(seen, &asked.evidence(), asked.now).await?
                 }
             };
             let seen = match written {
-                Written::Applied(session) => return asked.applied(&write, session),
+                Written::Applied(session) => return asked.applied(write, session),
                 Written::Refused(None) => return Err(SessionError::SessionEnded(Ended::Unknown)),
                 Written::Refused(Some(seen)) => seen,
             };
@@ -241,8 +243,18 @@ impl<S: SessionRefresher + PrivateKeyReader> Sessions<S> {
     }
 }
 
-/// What spending a token came to: the session whose current generation is to be sent.
-type Spent = Result<(Session, RefreshOutcome), SessionError>;
+/// What spending a token came to.
+type Spent = Result<Spending, SessionError>;
+
+/// A token was spent.
+#[derive(Debug)]
+struct Spending {
+    /// The session, whose current generation is to be sent.
+    session: Session,
+    outcome: RefreshOutcome,
+    /// Who got the newest generation that there was before.
+    last_used_by: Device,
+}
 
 /// An authentic token was presented: which, by whom, when, and what the settings make of it.
 struct Asked<'a> {
@@ -326,7 +338,8 @@ impl Asked<'_> {
             Decision::Reclaim(state) => Self::advance(seen, state, RefreshOutcome::Reclaimed),
             Decision::Reuse => Step::Write(Write::Entomb { seen }),
             Decision::Unproved => {
-                Step::Answer(Err(SessionError::DeviceUnproved(Box::new(self.lack(&seen)))))
+                let lack = self.lack(&seen, &seen.last_used_by);
+                Step::Answer(Err(SessionError::DeviceUnproved(Box::new(lack))))
             }
             // The answer to our own entombing got lost: the evidence must not.
             Decision::Revoked if self.has_entombed(&seen) => Step::Answer(Err(self.reuse(&seen))),
@@ -338,15 +351,16 @@ impl Asked<'_> {
     fn advance(seen: Session, state: RefreshState, outcome: RefreshOutcome) -> Step {
         if state == seen.refresh {
             // It was handed out at this instant already, or later by another clock.
-            return Step::Answer(Ok((seen, outcome)));
+            let last_used_by = seen.last_used_by.clone();
+            return Step::Answer(Ok(Spending { session: seen, outcome, last_used_by }));
         }
         Step::Write(Write::Advance { seen, state, outcome })
     }
 
     /// The session in that state, to which this request brings it.
-    fn advanced(&self, seen: &Session, state: RefreshState) -> Session {
+    fn advanced(&self, seen: Session, state: RefreshState) -> Session {
         let device_pending = seen.device_pending && !self.demand().ends_pending();
-        let seen = Session { device_pending, ..seen.clone() };
+        let seen = Session { device_pending, ..seen };
         if state.current == seen.refresh.current {
             return seen.repeated(state, self.device);
         }
@@ -358,11 +372,18 @@ impl Asked<'_> {
         }
     }
 
-    /// What it means that this was written, and the session is now like that.
-    fn applied(&self, write: &Write, session: Session) -> Spent {
+    /// What it means that this was written, given the session that the write answers.
+    fn applied(&self, write: Write, session: Session) -> Spent {
         match write {
-            Write::Rotate { .. } => Ok((session, RefreshOutcome::Rotated)),
-            Write::Advance { outcome, .. } => Ok((session, *outcome)),
+            Write::Rotate { .. } => {
+                let last_used_by = session.last_used_by.clone();
+                let state = session.refresh.rotated(self.now);
+                let session = self.advanced(session, state);
+                Ok(Spending { session, outcome: RefreshOutcome::Rotated, last_used_by })
+            }
+            Write::Advance { seen, outcome, .. } => {
+                Ok(Spending { session, outcome, last_used_by: seen.last_used_by })
+            }
             Write::Entomb { .. } => Err(self.reuse(&session)),
         }
     }
@@ -377,7 +398,7 @@ impl Asked<'_> {
     }
 
     /// What is known of a request that lacks the proof of the session's device key.
-    fn lack(&self, session: &Session) -> DeviceUnproved {
+    fn lack(&self, session: &Session, last_used_by: &Device) -> DeviceUnproved {
         DeviceUnproved {
             handle: session.handle,
             user_id: session.subject.user_id.clone(),
@@ -388,7 +409,8 @@ impl Asked<'_> {
                 None => WhyUnproved::Missing,
             },
             asked_by: self.device.clone(),
-            last_used_by: session.last_used_by.clone(),
+            last_used_by: last_used_by.clone(),
+            assurance: session.assurance(),
         }
     }
 
@@ -402,6 +424,7 @@ impl Asked<'_> {
             current: tombstone.refresh.current,
             presented_by: self.device.clone(),
             last_used_by: tombstone.last_used_by.clone(),
+            assurance: tombstone.assurance(),
         }))
     }
 }
@@ -433,7 +456,7 @@ mod tests {
     use serde_json::Map;
 
     use super::*;
-    use crate::model::{DeviceKeyKind, PayloadSize, Repeats, Subject};
+    use crate::model::{DeviceKeyKind, PayloadSize, Subject};
 
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
     const W: Duration = Duration::from_mins(1);
@@ -495,7 +518,7 @@ mod tests {
             Step::Write(Write::Rotate { .. }) => "rotate".to_owned(),
             Step::Write(Write::Advance { outcome, .. }) => outcome.name().to_owned(),
             Step::Write(Write::Entomb { .. }) => "entomb".to_owned(),
-            Step::Answer(Ok((_, outcome))) => format!("answer {}", outcome.name()),
+            Step::Answer(Ok(spent)) => format!("answer {}", spent.outcome.name()),
             Step::Answer(Err(error)) => error.to_string(),
         }
     }
@@ -626,7 +649,7 @@ mod tests {
             let Step::Write(Write::Advance { seen, state, .. }) = asked.next(seen) else {
                 panic!("not recovered");
             };
-            asked.advanced(&seen, state)
+            asked.advanced(seen, state)
         });
         assert_eq!(next.refresh.expires_at, NOW.plus(W * 100));
         assert_eq!(next.last_used_by, phone());
@@ -637,7 +660,7 @@ mod tests {
     fn a_repeat_leaves_the_idle_end_and_the_device_and_is_counted() {
         let seen = Session { last_used_by: Device::default(), ..session(W) };
         let state = RefreshState { answered_at: Some(NOW), ..seen.refresh };
-        let next = asked(2, |asked| asked.advanced(&seen, state));
+        let next = asked(2, |asked| asked.advanced(seen.clone(), state));
         let repeats = Repeats { times: 1, generation: 4, elsewhere: Some(phone()) };
         assert_eq!(next, Session { refresh: state, repeats: Some(repeats), ..seen });
     }

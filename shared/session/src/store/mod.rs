@@ -27,7 +27,7 @@ use crate::token::PublishedKey;
 /// What became of a conditional write.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Written {
-    /// It was applied; the session as it is now.
+    /// It was applied; the session as it is now, but for [`SessionRefresher::rotate`].
     Applied(Session),
     /// Its condition did not hold; the session as it was found, `None` if there is none.
     Refused(Option<Session>),
@@ -206,7 +206,8 @@ pub trait SessionUpdater {
 
 /// Records what a refresh decided.
 pub trait SessionRefresher {
-    /// The usual case in one write: applied exactly when `decide` would say `Rotate`.
+    /// The usual case in one write: applied exactly when `decide` would say `Rotate`. It answers the session as it
+    /// was before, which tells who refreshed last, and from which follows how it is now.
     ///
     /// # Errors
     ///

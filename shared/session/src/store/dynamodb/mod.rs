@@ -171,8 +171,8 @@ where
 {
     let error = match result {
         Ok(output) => {
-            let new = item::to_session(handle, output.attributes.unwrap_or_default())?;
-            return Ok(Written::Applied(new));
+            let session = item::to_session(handle, output.attributes.unwrap_or_default())?;
+            return Ok(Written::Applied(session));
         }
         Err(error) => error,
     };

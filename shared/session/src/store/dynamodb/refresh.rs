@@ -1,6 +1,7 @@
 //! What a refresh changes: each outcome of the rule is one conditional write.
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::ReturnValue;
 
 use super::{DynamoDb, IS_ALIVE, item, n, written};
 use crate::model::{
@@ -56,6 +57,7 @@ impl SessionRefresher for DynamoDb {
         let end_pending = if demand.ends_pending() { END_PENDING } else { "" };
         let request = self
             .update(handle)
+            .return_values(ReturnValue::AllOld)
             // What stands on the right is what was there before.
             .update_expression(format!(
                 "SET {MINT}, expires_at = {expires_at}, \
