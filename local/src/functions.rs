@@ -8,6 +8,9 @@ use std::time::Duration;
 use authorizer::AuthorizerConfig;
 use core_driver::{Access, Core, CoreConfig};
 use create_session::CreateConfig;
+use lambda_http::{Context, LambdaEvent};
+use revoke::{LogoutConfig, Provider};
+use serde_json::Value;
 use session::model::Clock;
 use session::store::DynamoDb;
 use session::{SessionConfig, Sessions};
@@ -60,6 +63,7 @@ impl Functions {
         config: &SessionConfig,
         authorizer: AuthorizerConfig,
         core: CoreConfig,
+        logout: LogoutConfig,
         store: &DynamoDb,
         clock: &Arc<dyn Clock>,
     ) -> Self {
@@ -92,7 +96,7 @@ impl Functions {
             rotate_keys,
             core: core_in_process(sessions_of_core, core, Arc::clone(clock)),
             create_session: create_session_in_process(sessions(), Arc::clone(clock)),
-            revoke: revoke_in_process(sessions(), Arc::clone(clock)),
+            revoke: revoke_in_process(sessions(), logout, Arc::clone(clock)),
         }
     }
 
@@ -140,12 +144,22 @@ fn create_session_in_process(sessions: Arc<Sessions<DynamoDb>>, clock: Arc<dyn C
     })
 }
 
-fn revoke_in_process(sessions: Arc<Sessions<DynamoDb>>, clock: Arc<dyn Clock>) -> Function {
-    Function::new(move |event| {
-        let (sessions, clock) = (Arc::clone(&sessions), Arc::clone(&clock));
+fn revoke_in_process(
+    sessions: Arc<Sessions<DynamoDb>>,
+    config: LogoutConfig,
+    clock: Arc<dyn Clock>,
+) -> Function {
+    let get = |address: String| async move { Ok(bootstrap::get(&address).await?) };
+    let provider = config.issuer.map(|issuer| Arc::new(Provider::new(issuer, get)));
+    let parts = Arc::new((sessions, provider, clock));
+    Function::new(move |event: Value| {
+        let parts = Arc::clone(&parts);
         async move {
-            let deadline = clock.now().plus(REVOKE_TIMEOUT);
-            revoke::handle(&sessions, &clock, event, deadline).await
+            let (sessions, provider, clock) = parts.as_ref();
+            let mut context = Context::default();
+            context.deadline = clock.now().plus(REVOKE_TIMEOUT).as_millis();
+            let event = LambdaEvent::new(event, context);
+            revoke::answer(sessions, provider.as_ref(), clock, event).await
         }
     })
 }

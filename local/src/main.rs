@@ -21,6 +21,7 @@ use local::functions::{Binaries, Functions};
 use local::gateway::{Cors, MAX_BODY_BYTES};
 use local::invoke::InvokeApi;
 use local::stack::{CORE_PATH, Stack, with_sign_in_examples};
+use revoke::LogoutConfig;
 use serde_json::json;
 use session::SessionConfig;
 use session::model::Clock;
@@ -67,7 +68,8 @@ struct Arguments {
 }
 
 fn known() -> Vec<&'static str> {
-    [SessionConfig::variables(), AuthorizerConfig::variables(), core_variables()].concat()
+    let logout = LogoutConfig::variables();
+    [SessionConfig::variables(), AuthorizerConfig::variables(), core_variables(), logout].concat()
 }
 
 /// Keys in a secret are for AWS.
@@ -118,6 +120,7 @@ async fn main() -> anyhow::Result<()> {
     let cors = Cors { allowed_origins: origins.collect() };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let core_config = CoreConfig::from_lookup(|name| arguments.value(name, &url))?;
+    let logout = LogoutConfig::from_lookup(|name| arguments.value(name, &url))?;
     let has_keys = core_config.api_keys.is_some();
     let invoke_api = InvokeApi::bind().await?;
     let invoke_url = invoke_api.url().to_owned();
@@ -127,7 +130,7 @@ async fn main() -> anyhow::Result<()> {
         Functions::built(&arguments.binaries_in(folder, &url, engine).await?)?
     } else {
         let store = store_of(database.clone(), &config.app_id);
-        Functions::in_process(&config, authorizer, core_config, &store, &clock)
+        Functions::in_process(&config, authorizer, core_config, logout, &store, &clock)
     };
     let stack =
         Stack::start_with(&config, functions, database, clock, Some(cors), examples).await?;

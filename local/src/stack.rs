@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::Client;
 use bytes::Bytes;
 use core_driver::CoreConfig;
 use http::{Method, Request, Response};
+use revoke::LogoutConfig;
 use serde_json::json;
 use session::http::Endpoint;
 use session::model::Clock;
@@ -56,7 +57,9 @@ impl Stack {
         cors: Option<Cors>,
     ) -> anyhow::Result<Self> {
         let store = store_of(client.clone(), &config.app_id);
-        let functions = Functions::in_process(config, authorizer, core_config, &store, &clock);
+        let logout = LogoutConfig::default();
+        let functions =
+            Functions::in_process(config, authorizer, core_config, logout, &store, &clock);
         Self::start_with(config, functions, client, clock, cors, |gateway| gateway).await
     }
 
@@ -104,6 +107,7 @@ impl Stack {
                     Endpoint::Sessions | Endpoint::OtherSessions | Endpoint::OneSession => {
                         &functions.sessions
                     }
+                    Endpoint::BackchannelLogout | Endpoint::SecurityEvents => &functions.revoke,
                     Endpoint::Jwks | Endpoint::Discovery => &functions.jwks,
                 };
                 let api = if endpoint.is_public() { &mut documents } else { &mut gateway };

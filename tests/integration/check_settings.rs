@@ -114,6 +114,10 @@ fn settings_that_cannot_work_fail_the_deployment_with_the_functions_own_sentence
             &[("CORE_API_KEYS", "a-key-of-twenty-letters"), ("CORE_API_KEYS_SECRET", "arn:…")],
             "CORE_API_KEYS and CORE_API_KEYS_SECRET are both set",
         ),
+        (
+            &[("LOGOUT_ISSUER", "https://id.example.com")],
+            "LOGOUT_ISSUER and LOGOUT_AUDIENCE say together",
+        ),
     ] {
         for kind in ["Create", "Update"] {
             let answer = answered(request(kind, settings));

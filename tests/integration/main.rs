@@ -25,6 +25,7 @@ mod keys;
 mod layer;
 mod lifetimes;
 mod limits;
+mod logout;
 mod manage;
 mod merges;
 mod mint;

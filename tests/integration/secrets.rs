@@ -21,7 +21,8 @@ use testkit::clock::START;
 use testkit::front_door::shape;
 use testkit::harness::Tokens;
 use testkit::{Fault, Harness, keys};
-use tracing::subscriber::NoSubscriber;
+use tracing::Dispatch;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::effects::claims;
@@ -286,7 +287,26 @@ fn secrets_of(all: &[Tokens]) -> Secrets {
 
 /// What is logged, to look at afterwards.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Everything that this thread logs until this is dropped, at every level, the libraries' lines too.
+    ///
+    /// Of one dispatcher alone, only the thread that meets a line first is asked whether it listens: with
+    /// several tests at once that may be another one.
+    pub(crate) fn listen(&self) -> (Dispatch, DefaultGuard) {
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(self.clone())
+            .finish();
+        (Dispatch::new(NoSubscriber::new()), tracing::subscriber::set_default(subscriber))
+    }
+
+    pub(crate) fn lines(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl std::io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -306,23 +326,14 @@ impl MakeWriter<'_> for Log {
     }
 }
 
-/// At every level, the libraries' lines too.
 #[tokio::test]
 async fn no_line_of_the_log_tells_a_token() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    // Of one dispatcher alone, only the thread that meets a line first is asked whether it listens: with
-    // several tests at once that may be another one.
-    let _another = tracing::Dispatch::new(NoSubscriber::new());
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _listening = log.listen();
     for mode in ["cookie", "header"] {
         let stack = Harness::new(&[("ANTI_CSRF", "VIA_TOKEN")]).await;
         let secrets = secrets_of(&life(&stack, mode).await);
-        let lines = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let lines = log.lines();
         assert!(lines.contains("refresh token reuse"), "{lines}");
         secrets.told_by("a line of the log", &lines);
     }

@@ -10,6 +10,7 @@ use create_session::CreateConfig;
 use http::{Method, Request};
 use local::functions::DEPLOYED;
 use local::gateway::{Access, Cors, Gateway};
+use revoke::LogoutConfig;
 use serde_yaml_ng::Value;
 use session::SessionConfig;
 use testkit::Harness;
@@ -311,6 +312,9 @@ fn read_by(function: &Function) -> BTreeSet<&'static str> {
     if function.sources().contains("CreateConfig::from_lookup") {
         read.extend(CreateConfig::variables());
     }
+    if function.sources().contains("LogoutConfig::from_lookup") {
+        read.extend(LogoutConfig::variables());
+    }
     read.insert("AWS_ENDPOINT_URL_DYNAMODB");
     read
 }
@@ -424,6 +428,7 @@ const README: &str = include_str!("../../README.md");
 const AUTHORIZER: &str = include_str!("../../docs/authorizer.md");
 const CONFIGURATION: &str = include_str!("../../docs/configuration.md");
 const CORE: &str = include_str!("../../docs/core.md");
+const REVOCATION: &str = include_str!("../../docs/revocation.md");
 const SIGN_IN: &str = include_str!("../../docs/sign-in.md");
 
 #[test]
@@ -436,7 +441,9 @@ fn every_variable_stands_in_the_table_of_its_document() {
     let core = CoreConfig::variables().into_iter().map(|name| (name, "docs/core.md", CORE));
     let sign_in = CreateConfig::variables();
     let sign_in = sign_in.into_iter().map(|name| (name, "docs/sign-in.md", SIGN_IN));
-    for (name, file, document) in session.chain(own).chain(core).chain(sign_in) {
+    let logout = LogoutConfig::variables();
+    let logout = logout.into_iter().map(|name| (name, "docs/revocation.md", REVOCATION));
+    for (name, file, document) in session.chain(own).chain(core).chain(sign_in).chain(logout) {
         let mut rows = document.lines().filter_map(|line| line.strip_prefix("| `"));
         let is_named = rows.any(|row| row.split(" | ").next().unwrap().contains(name));
         assert!(is_named, "{name} is in no table of {file}");
@@ -586,7 +593,7 @@ fn routes_of(function: &str) -> BTreeSet<String> {
     let paths = &template()["Resources"]["HttpApi"]["Properties"]["DefinitionBody"]["paths"];
     let mut routes = BTreeSet::new();
     for (path, methods) in paths.as_mapping().unwrap() {
-        for (method, operation) in methods.as_mapping().unwrap() {
+        for (method, operation) in templates::chosen(methods).as_mapping().unwrap() {
             let uri = text(&operation["x-amazon-apigateway-integration"]["uri"]);
             if uri.contains(&format!("${{{function}.Arn}}")) {
                 routes.insert(format!("{} {}", text(method).to_uppercase(), text(path)));

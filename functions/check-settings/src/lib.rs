@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use core_driver::CoreConfig;
 use create_session::CreateConfig;
+use revoke::LogoutConfig;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use session::SessionConfig;
@@ -108,6 +109,7 @@ pub fn problems(lookup: impl Fn(&str) -> Option<String>) -> Vec<String> {
         AuthorizerConfig::from_lookup(&lookup).err(),
         CoreConfig::from_lookup(&lookup).err(),
         CreateConfig::from_lookup(&lookup).err(),
+        LogoutConfig::from_lookup(&lookup).err(),
     ];
     let mut problems = Vec::new();
     for problem in errors.into_iter().flatten().flat_map(|error| error.problems) {

@@ -1,13 +1,21 @@
 //! Ends sessions from outside: by direct invocation those of a user, of a tenant, of everybody, or those that
-//! an identity provider's names lead to (docs/revocation.md).
+//! an identity provider's names lead to; by HTTP those of which a provider says that they are over
+//! (docs/revocation.md).
 //!
-//! IAM decides who may invoke it. Every command may be repeated: ending what has ended changes nothing.
+//! IAM decides who may invoke it, a signature whose token is believed. Everything may be repeated: ending what
+//! has ended changes nothing.
 
 mod command;
+mod config;
+mod listen;
+mod provider;
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
-use lambda_runtime::Diagnostic;
+use lambda_http::service_fn;
+use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde::Serialize;
 use serde_json::Value;
 use session::model::{Clock, SessionsOf, TenantId, Timestamp};
@@ -17,6 +25,9 @@ use session::{SessionError, Sessions};
 
 pub use self::command::Command;
 use self::command::Which;
+pub use self::config::LogoutConfig;
+use self::listen::listen;
+pub use self::provider::{COOLDOWN, MAX_AGE, Provider};
 
 /// Time that a page of a table needs at most; no other is begun when less is left.
 const PAGE: Duration = Duration::from_secs(15);
@@ -39,6 +50,34 @@ pub enum Refusal {
     UnrecognisedEvent,
     /// The table cannot answer, or a name is none.
     Failed(SessionError),
+}
+
+/// Answers one event, which is a command or a request of `provider`. No command has a `requestContext`, and
+/// no front door sends an event without one: so nobody can have a command carried out by HTTP.
+///
+/// # Errors
+///
+/// `UnrecognisedEvent` if it is neither, and `RevocationFault` if a command could not be carried out.
+pub async fn answer<S: SessionScanner + UserRevoker + Send + Sync + 'static>(
+    sessions: &Arc<Sessions<S>>,
+    provider: Option<&Arc<Provider>>,
+    clock: &impl Clock,
+    event: LambdaEvent<Value>,
+) -> Result<Value, Diagnostic> {
+    if event.payload.get("requestContext").is_some() {
+        let (sessions, provider, now) = (Arc::clone(sessions), provider.cloned(), clock.now());
+        let service = service_fn(move |request| {
+            let (sessions, provider) = (Arc::clone(&sessions), provider.clone());
+            async move {
+                let response = listen(&sessions, provider.as_deref(), now, request).await;
+                Ok::<_, Infallible>(response)
+            }
+        });
+        return front_door::invoke(service, event).await;
+    }
+    let deadline = Timestamp::from_millis(event.context.deadline);
+    let ended = handle(sessions, clock, event.payload, deadline).await?;
+    Ok(serde_json::json!(ended))
 }
 
 /// Carries out one command, until `deadline` at most.

@@ -1,17 +1,19 @@
 //! The `revoke` function.
 
+use std::sync::Arc;
+
 use bootstrap::SystemClock;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use revoke::Refusal;
-use session::model::Timestamp;
+use lambda_runtime::{Error, run, service_fn};
+use revoke::{LogoutConfig, Provider};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     bootstrap::init_tracing();
-    let sessions = bootstrap::with_events(bootstrap::sessions().await?).await;
-    let handler = async |event: LambdaEvent<_>| -> Result<_, Refusal> {
-        let deadline = Timestamp::from_millis(event.context.deadline);
-        revoke::handle(&sessions, &SystemClock, event.payload, deadline).await
-    };
+    let (sessions, config) = bootstrap::revoker(LogoutConfig::from_lookup).await?;
+    let sessions = Arc::new(bootstrap::with_events(sessions).await);
+    let get = |address: String| async move { Ok(bootstrap::get(&address).await?) };
+    let provider = config.issuer.map(|issuer| Arc::new(Provider::new(issuer, get)));
+    let handler =
+        async |event| revoke::answer(&sessions, provider.as_ref(), &SystemClock, event).await;
     run(service_fn(handler)).await
 }

@@ -67,6 +67,9 @@ pub enum HttpError {
     /// The answer's status is not 2xx.
     #[error("the answer is {0}")]
     Refused(u16),
+    /// The text is longer than 256 KiB.
+    #[error("the answer is too long")]
+    TooLong,
 }
 
 /// Puts a document at an address that signs for itself, such as `CloudFormation` gives to custom resources.
@@ -79,16 +82,29 @@ pub async fn put(address: &str, document: Vec<u8>) -> Result<(), HttpError> {
     send("PUT", address, document).await.map(drop)
 }
 
+/// Longest text that [`get`] reads, in bytes: ten times a large key set.
+const MAX_TEXT_LEN: usize = 256 * 1024;
+
 /// The text at a public address.
 ///
 /// # Errors
 ///
-/// [`HttpError`], also for what is no text.
+/// [`HttpError`], also for what is no text or longer than 256 KiB.
 pub async fn get(address: &str) -> Result<String, HttpError> {
     let body = ByteStream::new(send("GET", address, Vec::new()).await?);
-    let body = timeout(Duration::from_secs(2), body.collect()).await;
-    let body = body.map_err(|_| HttpError::NoAnswer)?.map_err(|_| HttpError::NoAnswer)?;
-    String::from_utf8(body.to_vec()).map_err(|_| HttpError::NoAnswer)
+    let body = timeout(Duration::from_secs(2), text(body)).await;
+    body.map_err(|_| HttpError::NoAnswer)?
+}
+
+async fn text(mut body: ByteStream) -> Result<String, HttpError> {
+    let mut text = Vec::new();
+    while let Some(bytes) = body.next().await {
+        text.extend_from_slice(&bytes.map_err(|_| HttpError::NoAnswer)?);
+        if text.len() > MAX_TEXT_LEN {
+            return Err(HttpError::TooLong);
+        }
+    }
+    String::from_utf8(text).map_err(|_| HttpError::NoAnswer)
 }
 
 async fn send(method: &str, address: &str, document: Vec<u8>) -> Result<SdkBody, HttpError> {

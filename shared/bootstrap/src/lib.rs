@@ -1,8 +1,8 @@
 //! Wires a function to its environment, once per cold start.
 //!
 //! The only crate that reads environment variables, the real clock and the operating system's random
-//! generator. A `main` is: [`init_tracing`], [`sessions`], [`verifier`], [`signing_sessions`] or [`signer`],
-//! run.
+//! generator. A `main` is: [`init_tracing`], [`sessions`], [`revoker`], [`verifier`], [`signing_sessions`] or
+//! [`signer`], run.
 
 mod aws;
 mod event_bus;
@@ -45,9 +45,21 @@ pub fn init_tracing() {
 ///
 /// [`ConfigError`] with every missing, malformed and contradictory variable in one message.
 pub async fn sessions() -> Result<Sessions<DynamoDb>, ConfigError> {
-    let (service, ()) = settings(|_| Ok(()))?;
+    let (sessions, ()) = revoker(|_| Ok(())).await?;
+    Ok(sessions)
+}
+
+/// As [`sessions`], and the function's own settings.
+///
+/// # Errors
+///
+/// As [`verifier`].
+pub async fn revoker<T>(
+    own: impl FnOnce(Lookup) -> Result<T, ConfigError>,
+) -> Result<(Sessions<DynamoDb>, T), ConfigError> {
+    let (service, own) = settings(own)?;
     let store = service.store().await;
-    Ok(Sessions::new(service.config, store))
+    Ok((Sessions::new(service.config, store), own))
 }
 
 /// The session service for a function that must not write, and the function's own settings.

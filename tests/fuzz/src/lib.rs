@@ -13,16 +13,21 @@ use tokio::runtime::Runtime;
 /// The test stack's dynamic key: public and worthless.
 const PKCS8: &[u8] = include_bytes!("../../kit/keys/dynamic.pkcs8.der");
 
+/// The one test key.
+pub fn signing_key() -> SigningKey {
+    let key_id = KeyId::new("d-1700000000000");
+    let key = SigningKey::from_pkcs8(key_id, SigningAlgorithm::Rs256, PKCS8);
+    key.expect("the test key is good")
+}
+
 /// A key set with the one test key.
 pub struct TestKeys;
 
 impl PublicKeyReader for TestKeys {
     async fn public_keys(&self) -> Result<Option<Vec<PublishedKey>>, StoreError> {
-        let key_id = KeyId::new("d-1700000000000");
-        let key = SigningKey::from_pkcs8(key_id, SigningAlgorithm::Rs256, PKCS8);
         let start = Timestamp::from_millis(0);
         let life = KeyLife::new(start, start);
-        Ok(key.ok().map(|key| vec![PublishedKey { jwk: key.public_jwk(), life }]))
+        Ok(Some(vec![PublishedKey { jwk: signing_key().public_jwk(), life }]))
     }
 }
 

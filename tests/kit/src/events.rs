@@ -210,6 +210,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
             "User-Agent": "example",
         },
     });
+    let form = ("content-type", "application/x-www-form-urlencoded");
     let reserved = json!({ "userId": "user-1", "claims": { "sub": "user-2" } });
     vec![
         ("authorizer/ok.json", authorize(&[], &[&access_cookie])),
@@ -291,6 +292,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("revoke/ok-everybody.json", json!({ "everybody": true })),
         ("revoke/ok-provider.json", json!({ "provider": provider() })),
         ("revoke/rejected-unknown-event.json", json!({ "userId": "user-1", "everybody": true })),
+        ("revoke/rejected-no-provider.json", post("/auth/backchannel-logout", &[form], &[])),
         ("rotate-keys/ok.json", json!({})),
         ("rotate-keys/ok-schedule.json", scheduled_event()),
         ("rotate-keys/ok-rotate-static.json", json!({ "rotate": "static" })),

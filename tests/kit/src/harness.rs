@@ -10,6 +10,7 @@ use local::Stack;
 use local::dynamodb::{client, create_tables, store_of};
 use local::functions::Functions;
 use local::gateway::{Cors, Gateway};
+use revoke::LogoutConfig;
 use session::model::Clock;
 use session::store::DynamoDb;
 use session::{SessionConfig, Sessions};
@@ -88,7 +89,9 @@ impl Harness {
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
         let sessions = Arc::new(Sessions::new(config.clone(), store.clone()));
         let routes = |gateway| routes(gateway, sessions, clock.clone());
-        let functions = Functions::in_process(&config, authorizer, core_config, &store, &shared);
+        let logout = LogoutConfig::from_lookup(lookup(settings)).unwrap();
+        let functions =
+            Functions::in_process(&config, authorizer, core_config, logout, &store, &shared);
         let stack =
             Stack::start_with(&config, functions, client, shared, cors, routes).await.unwrap();
         wire.take_calls();

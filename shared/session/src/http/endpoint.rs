@@ -25,6 +25,10 @@ pub enum Endpoint {
     OtherSessions,
     /// `DELETE {base}/sessions/{sessionHandle}`: sign out there.
     OneSession,
+    /// `POST {base}/backchannel-logout`: an identity provider says that its session is over.
+    BackchannelLogout,
+    /// `POST {base}/security-events`: an identity provider says that sessions were revoked.
+    SecurityEvents,
     /// `GET {base}/jwt/jwks.json`.
     Jwks,
     /// `GET {base}/.well-known/openid-configuration`.
@@ -33,7 +37,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Refresh,
         Self::Device,
         Self::DeviceRegistration,
@@ -41,6 +45,8 @@ impl Endpoint {
         Self::Sessions,
         Self::OtherSessions,
         Self::OneSession,
+        Self::BackchannelLogout,
+        Self::SecurityEvents,
         Self::Jwks,
         Self::Discovery,
     ];
@@ -94,7 +100,12 @@ impl Endpoint {
     #[must_use]
     pub const fn method(self) -> Method {
         match self {
-            Self::Refresh | Self::Device | Self::DeviceRegistration | Self::SignOut => Method::POST,
+            Self::Refresh
+            | Self::Device
+            | Self::DeviceRegistration
+            | Self::SignOut
+            | Self::BackchannelLogout
+            | Self::SecurityEvents => Method::POST,
             Self::Sessions | Self::Jwks | Self::Discovery => Method::GET,
             Self::OtherSessions | Self::OneSession => Method::DELETE,
         }
@@ -110,6 +121,8 @@ impl Endpoint {
             Self::SignOut => "/signout",
             Self::Sessions | Self::OtherSessions => "/sessions",
             Self::OneSession => "/sessions/{sessionHandle}",
+            Self::BackchannelLogout => "/backchannel-logout",
+            Self::SecurityEvents => "/security-events",
             Self::Jwks => "/jwt/jwks.json",
             Self::Discovery => "/.well-known/openid-configuration",
         }

@@ -291,6 +291,8 @@ impl<S: RouteStore + Send + Sync + 'static> Shared<S> {
             | Endpoint::Sessions
             | Endpoint::OtherSessions
             | Endpoint::OneSession
+            | Endpoint::BackchannelLogout
+            | Endpoint::SecurityEvents
             | Endpoint::Jwks
             | Endpoint::Discovery => return None,
         })

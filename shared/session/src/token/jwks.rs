@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jsonwebtoken::jwk::{Jwk, JwkSet};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -56,13 +58,41 @@ impl VerifyingKeySet {
         Self::parse(document.keys.into_iter().map(|jwk| (jwk, None)))
     }
 
+    /// Parses the JWK set of an identity provider, whose keys are believed for as long as it publishes them.
+    ///
+    /// A key that does not verify RS256 or ES256 is left out (RFC 7517 §5): one for something else, of an
+    /// unknown kind, malformed, or private. Many providers do not say `alg`; a key has the one that fits it.
+    ///
+    /// # Errors
+    ///
+    /// What the text lacks, if it is no JWK set or no key is left.
+    pub fn of_provider(json: &str) -> Result<Self, &'static str> {
+        #[derive(Deserialize)]
+        struct Published {
+            keys: Vec<Value>,
+        }
+
+        let Ok(Published { keys }) = serde_json::from_str(json) else {
+            return Err("it is no JWK set");
+        };
+        let entries: Vec<_> = keys.into_iter().filter_map(Entry::of_provider).collect();
+        if entries.is_empty() {
+            return Err("it has no key for RS256 or ES256");
+        }
+        Ok(Self::of(entries))
+    }
+
     fn parse(keys: impl Iterator<Item = (Jwk, Option<KeyLife>)>) -> Result<Self, KeyError> {
         let entries = keys
             .map(|(jwk, life)| VerifyingKey::from_jwk(&jwk).map(|key| Entry { jwk, life, key }))
             .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self::of(entries))
+    }
+
+    fn of(entries: Vec<Entry>) -> Self {
         let id = |entry: &Entry| entry.jwk.common.key_id.clone().unwrap_or_default();
         let positions = entries.iter().map(id).zip(0..).collect();
-        Ok(Self { entries, positions })
+        Self { entries, positions }
     }
 
     /// The key that `kid` names, if it is to be believed at `now`.
@@ -72,6 +102,14 @@ impl VerifyingKeySet {
     pub fn find(&self, kid: &str, now: Timestamp) -> Option<&VerifyingKey> {
         let entry = self.entries.get(*self.positions.get(kid)?)?;
         entry.is_accepted(now).then_some(&entry.key)
+    }
+
+    /// The key, if there is one only: a token need not name it (`OpenID` Connect Core 1.0 §10.1).
+    pub(super) fn only(&self) -> Option<&VerifyingKey> {
+        match self.entries.as_slice() {
+            [entry] => Some(&entry.key),
+            _ => None,
+        }
     }
 
     /// Whether `kid` is one of the set, believed or not.
@@ -95,6 +133,26 @@ impl VerifyingKeySet {
 }
 
 impl Entry {
+    fn of_provider(jwk: Value) -> Option<Self> {
+        if PRIVATE_MEMBERS.iter().any(|name| jwk.get(name).is_some()) {
+            return None;
+        }
+        let mut jwk: Jwk = serde_json::from_value(jwk).ok()?;
+        let Jwk { common, algorithm } = &mut jwk;
+        let is_to_sign =
+            common.public_key_use.as_ref().is_none_or(|it| *it == PublicKeyUse::Signature);
+        let may_verify =
+            common.key_operations.as_ref().is_none_or(|it| it.contains(&KeyOperations::Verify));
+        if !is_to_sign || !may_verify {
+            return None;
+        }
+        let is_rsa = matches!(algorithm, AlgorithmParameters::RSA(_));
+        let fitting = if is_rsa { KeyAlgorithm::RS256 } else { KeyAlgorithm::ES256 };
+        common.key_algorithm.get_or_insert(fitting);
+        let key = VerifyingKey::from_jwk(&jwk).ok()?;
+        Some(Self { jwk, life: None, key })
+    }
+
     fn is_accepted(&self, now: Timestamp) -> bool {
         self.life.is_none_or(|life| life.is_accepted(now))
     }

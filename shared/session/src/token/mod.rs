@@ -8,6 +8,7 @@ pub mod jwks;
 pub mod key;
 pub mod refresh;
 pub mod registered;
+pub mod security_event;
 pub mod size;
 
 pub use access::{AccessClaims, AccessToken, NotOurs, TokenError, UnverifiedAccessToken};
@@ -15,3 +16,4 @@ pub use front::front_token;
 pub use jwks::{PinnedKeys, PublishedKey, VerifyingKeySet};
 pub use key::{SigningKey, VerifyingKey};
 pub use refresh::{MasterKey, MasterKeys, RefreshToken, UnverifiedRefreshToken};
+pub use security_event::{EventIssuer, EventTokenError, UnverifiedEventToken};

@@ -101,7 +101,7 @@ pub(crate) fn integration_1(request: &Request<Bytes>) -> Value {
 }
 
 /// What an integration behind a REST API gets: as [`rest_request`], without what is for authorizers.
-pub(crate) fn proxied(request: &Request<Bytes>) -> Value {
+pub fn proxied(request: &Request<Bytes>) -> Value {
     let mut event = rest_request(request);
     if let Some(members) = event.as_object_mut() {
         members.retain(|name, _| name != "type" && name != "methodArn");
@@ -112,7 +112,7 @@ pub(crate) fn proxied(request: &Request<Bytes>) -> Value {
 }
 
 /// What a load balancer makes of a request: names in lower case, headers once or as lists, never both.
-pub(crate) fn load_balancer(request: &Request<Bytes>, is_multi: bool) -> Value {
+pub fn load_balancer(request: &Request<Bytes>, is_multi: bool) -> Value {
     let mut headers = Map::new();
     for name in request.headers().keys() {
         let values = values(request.headers(), name.as_str());
