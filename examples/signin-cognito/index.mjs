@@ -59,6 +59,8 @@ async function finish(event) {
     claims: { "st-role": { v: user["cognito:groups"] ?? [], t: Date.now() } },
     sessionData: { email: user.email },
     authentication: user.auth_time && { authTime: user.auth_time, amr: user.amr },
+    // So that the provider can end the session: docs/revocation.md.
+    provider: { issuer: user.iss, subject: user.sub, sessionId: user.sid },
     idempotencyKey: state, // should the AWS SDK send this twice, there is one session
     event: { ...event, body: null },
   };
