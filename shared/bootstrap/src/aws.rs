@@ -1,19 +1,31 @@
 //! What AWS clients are made of, with bounds that stay below every gateway's.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use aws_config::environment::{
+    EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider,
+};
+use aws_config::meta::region::ProvideRegion as _;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_runtime_api::client::http::HttpConnector as _;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector as _, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
+
+use crate::variable;
 
 /// The trust bundle of Amazon Linux 2023, the image of `provided.al2023`.
 const LAMBDA_TRUST_BUNDLE: &str = "/etc/pki/tls/certs/ca-bundle.crt";
@@ -24,18 +36,54 @@ pub(super) async fn sdk_config() -> SdkConfig {
     MADE.get_or_init(load).await.clone()
 }
 
+/// Lambda gives credentials, region and endpoints in the environment and nowhere else. To look for them in
+/// files, containers and roles as well, as `aws_config::load` does, costs every cold start time and every
+/// binary the client of another service.
 async fn load() -> SdkConfig {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+    let is_set = |name| variable(name).map(|value| value.trim().eq_ignore_ascii_case("true"));
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(EnvironmentVariableRegionProvider::new().region().await)
+        .credentials_provider(SharedCredentialsProvider::new(
+            EnvironmentVariableCredentialsProvider::new(),
+        ))
+        .service_config(Environment)
         .timeout_config(timeouts())
         .retry_config(retries());
-    if let Some(tls) = one_bundle() {
-        let client = aws_smithy_http_client::Builder::new()
-            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-            .tls_context(tls)
-            .build_https();
-        loader = loader.http_client(client);
+    config.set_use_fips(is_set("AWS_USE_FIPS_ENDPOINT"));
+    config.set_use_dual_stack(is_set("AWS_USE_DUALSTACK_ENDPOINT"));
+    config.http_client(AtFirstUse::default()).build()
+}
+
+/// An HTTP client that is made when the first request needs it. Left to itself the SDK makes every service's
+/// client once more beforehand, only to see that it can, and parses all certificates each time.
+#[derive(Debug, Default)]
+struct AtFirstUse(OnceLock<SharedHttpClient>);
+
+impl HttpClient for AtFirstUse {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let made = self.0.get_or_init(|| {
+            let client = aws_smithy_http_client::Builder::new();
+            let client = client.tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+            client.tls_context(trust()).build_https()
+        });
+        made.http_connector(settings, components)
     }
-    loader.load().await
+}
+
+/// `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL` and their like.
+#[derive(Debug)]
+struct Environment;
+
+impl LoadServiceConfig for Environment {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let service = key.service_id().replace(' ', "_").to_uppercase();
+        variable(&format!("{}_{service}", key.env())).or_else(|| variable(key.env()))
+    }
 }
 
 /// An operation takes 2 s at most, an attempt 800 ms: all below what any gateway waits for.
@@ -113,10 +161,8 @@ async fn send(method: &str, address: &str, document: Vec<u8>) -> Result<SdkBody,
         .set_method(method)
         .and_then(|()| request.set_uri(address))
         .map_err(|_| HttpError::Address)?;
-    let mut connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-    if let Some(tls) = one_bundle() {
-        connector = connector.tls_context(tls);
-    }
+    let connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+    let connector = connector.tls_context(trust());
     let answer = timeout(Duration::from_secs(2), connector.build().call(request)).await;
     let answer = answer.map_err(|_| HttpError::NoAnswer)?.map_err(|_| HttpError::NoAnswer)?;
     match answer.status() {
@@ -125,10 +171,10 @@ async fn send(method: &str, address: &str, document: Vec<u8>) -> Result<SdkBody,
     }
 }
 
-/// The platform's bundle alone: by default the client also parses every file of the certificate
-/// directory, the same certificates again, which is more than half of a cold start's own work.
-fn one_bundle() -> Option<TlsContext> {
-    let bundle = std::fs::read(LAMBDA_TRUST_BUNDLE).ok()?;
+/// The platform's bundle alone, where there is one: by default the client also parses every file of the
+/// certificate directory, the same certificates again.
+fn trust() -> TlsContext {
+    let Ok(bundle) = std::fs::read(LAMBDA_TRUST_BUNDLE) else { return TlsContext::default() };
     let trust = TrustStore::empty().with_pem_certificate(bundle);
-    TlsContext::builder().with_trust_store(trust).build().ok()
+    TlsContext::builder().with_trust_store(trust).build().unwrap_or_default()
 }
