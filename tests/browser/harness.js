@@ -73,6 +73,17 @@ export async function signIn(page, path = "/") {
   await page.locator("#session").waitFor();
 }
 
+/** A step of the example that signs in on a provider's page: what a page of the website does, through the SDK. */
+export const signInStep = (page, step, body) =>
+  page.evaluate(
+    async ([step, body]) => {
+      const headers = { "content-type": "application/json" };
+      const answer = await fetch(`/example/cognito/signin/${step}`, { method: "POST", headers, body: JSON.stringify(body) });
+      return { ...(await answer.json()), status: answer.status };
+    },
+    [step, body],
+  );
+
 export const accessTokenExpires = (page) => page.locator('#countdown[data-expired="true"]').waitFor();
 
 /** Calls a protected route through the SDK, all at once, and returns the statuses. */

@@ -7,7 +7,7 @@ import { createServer } from "node:https";
 import { after, afterEach, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Provider } from "oidc-provider";
-import { freePort, isSignedIn, launchBrowser } from "./harness.js";
+import { freePort, isSignedIn, launchBrowser, signInStep } from "./harness.js";
 import { startStack } from "./stack.js";
 
 const CLIENT_ID = "app-1";
@@ -86,18 +86,10 @@ async function signedIn() {
   context.setDefaultTimeout(30_000);
   const page = await context.newPage();
   await page.goto("/");
-  const post = (step, body) =>
-    page.evaluate(
-      async ([step, body]) => {
-        const headers = { "content-type": "application/json" };
-        const answer = await fetch(`/example/cognito/signin/${step}`, { method: "POST", headers, body: JSON.stringify(body) });
-        return { ...(await answer.json()), status: answer.status };
-      },
-      [step, body],
-    );
-  await page.goto((await post("start", {})).location);
+  await page.goto((await signInStep(page, "start", {})).location);
   assert.equal(new URL(page.url()).origin, stack.origin);
-  const { status } = await post("finish", Object.fromEntries(new URL(page.url()).searchParams));
+  const returned = Object.fromEntries(new URL(page.url()).searchParams);
+  const { status } = await signInStep(page, "finish", returned);
   assert.equal(status, 200);
   assert.equal(await isSignedIn(page), true);
   return page;

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
-import { callMe, countRequests, freePort, isSignedIn, launchBrowser, REFRESH } from "./harness.js";
+import { callMe, countRequests, freePort, isSignedIn, launchBrowser, REFRESH, signInStep } from "./harness.js";
 import { CLIENT_ID, startProvider } from "./provider.js";
 import { startStack } from "./stack.js";
 
@@ -44,17 +44,7 @@ async function newBrowser() {
   return page;
 }
 
-/** What a page of the website does, through the SDK. */
-const post = (page, path, body, headers = { "content-type": "application/json" }) =>
-  page.evaluate(
-    async ([path, body, headers]) => {
-      const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
-      return { ...(await answer.json()), status: answer.status };
-    },
-    [`/example/cognito/signin/${path}`, body, headers],
-  );
-
-const start = async (page) => (await post(page, "start", {})).location;
+const start = async (page) => (await signInStep(page, "start", {})).location;
 
 /** Signs in at the provider, which sends the browser back. */
 async function signInThere(page, location) {
@@ -63,7 +53,7 @@ async function signInThere(page, location) {
   return Object.fromEntries(new URL(page.url()).searchParams);
 }
 
-const finish = async (page, returned) => (await post(page, "finish", returned)).status;
+const finish = async (page, returned) => (await signInStep(page, "finish", returned)).status;
 
 test("whoever signs in at the provider is signed in, and the session refreshes", async () => {
   const returned = await signInThere(page, await start(page));

@@ -23,6 +23,8 @@ use session::{SessionError, Sessions};
 use testkit::clock::{ManualClock, START};
 use testkit::front_door::shape;
 use testkit::{Fault, Harness, events, keys};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use crate::secrets::Log;
 
@@ -737,6 +739,29 @@ async fn a_discovery_document_that_leads_elsewhere_is_not_followed() {
         assert_eq!(answer["statusCode"], 503);
         assert_eq!(*asked.lock().unwrap(), [format!("{ISSUER}/.well-known/openid-configuration")]);
     }
+}
+
+/// Whoever serves the keys cannot fill a function's memory.
+#[tokio::test]
+async fn a_text_is_read_up_to_a_size() {
+    let served = async |length: usize| {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}/keys", listener.local_addr().unwrap());
+        let body = "x".repeat(length);
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
+        let serving = tokio::spawn(async move {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            assert_ne!(connection.read(&mut [0; 1024]).await.unwrap(), 0);
+            // Not all of it, where the reader has had enough.
+            let _ = connection.write_all(answer.as_bytes()).await;
+        });
+        let text = bootstrap::get(&address).await;
+        serving.abort();
+        text.map(|text| text.len())
+    };
+    assert_eq!(served(256 * 1024).await.unwrap(), 256 * 1024);
+    let refused = served(256 * 1024 + 1).await;
+    assert!(matches!(refused, Err(bootstrap::HttpError::TooLong)), "{refused:?}");
 }
 
 #[tokio::test]
