@@ -3,6 +3,8 @@
 //!
 //! `BINARIES` names the folder that the functions and the executable `local` are in.
 
+mod telemetry;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

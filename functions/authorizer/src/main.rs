@@ -5,7 +5,7 @@
 
 use authorizer::{AuthorizerConfig, Refusal};
 use bootstrap::SystemClock;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
+use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
 use session::model::Clock as _;
 
 #[tokio::main(flavor = "current_thread")]
@@ -19,5 +19,5 @@ async fn main() -> Result<(), Error> {
     let handler = async |event: LambdaEvent<_>| -> Result<_, Refusal> {
         authorizer::handle(&sessions, &config, &SystemClock, event.payload).await
     };
-    run(service_fn(handler)).await
+    bootstrap::run(service_fn(handler)).await
 }

@@ -1,7 +1,7 @@
 //! The `check-settings` function.
 
 use check_settings::{Event, answer};
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -12,5 +12,5 @@ async fn main() -> Result<(), Error> {
         let answer = serde_json::to_vec(&answer(&event))?;
         Ok(bootstrap::put(&event.response_url, answer).await?)
     };
-    run(service_fn(handler)).await
+    bootstrap::run(service_fn(handler)).await
 }

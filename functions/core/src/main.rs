@@ -22,5 +22,5 @@ async fn main() -> Result<(), Error> {
     let handler = async |request| -> Result<_, Infallible> {
         Ok(core_driver::handle(&core, &SystemClock, request).await)
     };
-    front_door::run(service_fn(handler)).await
+    bootstrap::serve(service_fn(handler)).await
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bootstrap::SystemClock;
 use create_session::CreateConfig;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
 use session::model::Clock as _;
 
 #[tokio::main(flavor = "current_thread")]
@@ -17,5 +17,5 @@ async fn main() -> Result<(), Error> {
     let handler = async |event: LambdaEvent<_>| -> Result<_, Infallible> {
         Ok(create_session::handle(&sessions, &config, &SystemClock, event.payload).await)
     };
-    run(service_fn(handler)).await
+    bootstrap::run(service_fn(handler)).await
 }

@@ -14,5 +14,5 @@ async fn main() -> Result<(), Error> {
     let handler = async |request| -> Result<_, Infallible> {
         Ok(refresh::handle(&sessions, &SystemClock, request).await)
     };
-    front_door::run(service_fn(handler)).await
+    bootstrap::serve(service_fn(handler)).await
 }

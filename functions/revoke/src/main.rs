@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bootstrap::SystemClock;
-use lambda_runtime::{Error, run, service_fn};
+use lambda_runtime::{Error, service_fn};
 use revoke::{LogoutConfig, Provider};
 
 #[tokio::main(flavor = "current_thread")]
@@ -15,5 +15,5 @@ async fn main() -> Result<(), Error> {
     let provider = config.issuer.map(|issuer| Arc::new(Provider::new(issuer, get)));
     let handler =
         async |event| revoke::answer(&sessions, provider.as_ref(), &SystemClock, event).await;
-    run(service_fn(handler)).await
+    bootstrap::run(service_fn(handler)).await
 }

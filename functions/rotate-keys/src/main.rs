@@ -1,7 +1,7 @@
 //! The `rotate-keys` function.
 
 use bootstrap::SystemClock;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
 use rotate_keys::Refusal;
 
 #[tokio::main(flavor = "current_thread")]
@@ -11,5 +11,5 @@ async fn main() -> Result<(), Error> {
     let handler = async |event: LambdaEvent<_>| -> Result<_, Refusal> {
         rotate_keys::handle(&sessions, &SystemClock, event.payload).await
     };
-    run(service_fn(handler)).await
+    bootstrap::run(service_fn(handler)).await
 }

@@ -12,5 +12,5 @@ async fn main() -> Result<(), Error> {
     let handler = async |request| -> Result<_, Infallible> {
         Ok(sessions::handle(&own, &SystemClock, request).await)
     };
-    front_door::run(service_fn(handler)).await
+    bootstrap::serve(service_fn(handler)).await
 }

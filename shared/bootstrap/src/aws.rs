@@ -161,14 +161,18 @@ async fn send(method: &str, address: &str, document: Vec<u8>) -> Result<SdkBody,
         .set_method(method)
         .and_then(|()| request.set_uri(address))
         .map_err(|_| HttpError::Address)?;
-    let connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-    let connector = connector.tls_context(trust());
-    let answer = timeout(Duration::from_secs(2), connector.build().call(request)).await;
+    let answer = timeout(Duration::from_secs(2), connector().call(request)).await;
     let answer = answer.map_err(|_| HttpError::NoAnswer)?.map_err(|_| HttpError::NoAnswer)?;
     match answer.status() {
         status if status.is_success() => Ok(answer.into_body()),
         status => Err(HttpError::Refused(status.as_u16())),
     }
+}
+
+/// What sends requests that are for no AWS service.
+pub(super) fn connector() -> Connector {
+    let connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+    connector.tls_context(trust()).build()
 }
 
 /// The platform's bundle alone, where there is one: by default the client also parses every file of the

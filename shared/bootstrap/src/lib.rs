@@ -8,6 +8,9 @@ mod aws;
 mod event_bus;
 mod kms;
 pub mod metrics;
+mod run;
+#[cfg(feature = "otel")]
+mod telemetry;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,6 +25,7 @@ use self::aws::sdk_config;
 pub use self::aws::{HttpError, get, put, retries, timeouts};
 pub use self::event_bus::{EVENT_SOURCE, EventBus};
 pub use self::kms::Kms;
+pub use self::run::{run, serve};
 
 /// Names of the variables that say where the tables are.
 pub const TABLE_VARIABLES: [&str; 2] = ["SESSIONS_TABLE", "KEYS_TABLE"];
@@ -32,6 +36,16 @@ pub const EVENT_BUS_VARIABLE: &str = "EVENT_BUS_NAME";
 /// Name of the variable that says which KMS key seals private keys, if any does. Only functions that
 /// read private keys read it.
 pub const SEAL_VARIABLE: &str = "KMS_KEY_ID";
+
+/// A client of an AWS service, which is observed where telemetry is built in.
+macro_rules! client {
+    ($service:ident) => {{
+        let config = $service::config::Builder::from(&sdk_config().await);
+        #[cfg(feature = "otel")]
+        let config = config.interceptor(telemetry::Calls);
+        $service::Client::from_conf(config.build())
+    }};
+}
 
 /// Structured logs as the function's `LoggingConfig` asks for, and metrics among them.
 pub fn init_tracing() {
@@ -97,7 +111,7 @@ pub async fn signer<T>(
     let (service, own) = settings(own)?;
     let mut store = service.store().await;
     if let Some(key_id) = variable(SEAL_VARIABLE) {
-        let client = aws_sdk_kms::Client::new(&sdk_config().await);
+        let client = client!(aws_sdk_kms);
         store = store.sealed_by(Arc::new(Kms::new(client, key_id)));
     }
     Ok((Sessions::new(service.config, store), own))
@@ -109,7 +123,7 @@ pub async fn signer<T>(
 ///
 /// If the service does not answer, refuses, or the secret is no text.
 pub async fn secret(id: String) -> Result<String, BoxError> {
-    let client = aws_sdk_secretsmanager::Client::new(&sdk_config().await);
+    let client = client!(aws_sdk_secretsmanager);
     let answer = client.get_secret_value().secret_id(id).send().await?;
     answer.secret_string.ok_or_else(|| "the secret is not a text".into())
 }
@@ -121,7 +135,7 @@ pub async fn with_events<S>(sessions: Sessions<S>) -> Sessions<S> {
     let Some(name) = variable(EVENT_BUS_VARIABLE) else {
         return sessions;
     };
-    let client = aws_sdk_eventbridge::Client::new(&sdk_config().await);
+    let client = client!(aws_sdk_eventbridge);
     let bus = EventBus::new(client, name, sessions.config().event_context);
     sessions.with_listener(Arc::new(bus))
 }
@@ -138,7 +152,7 @@ struct Service {
 
 impl Service {
     async fn store(&self) -> DynamoDb {
-        let client = aws_sdk_dynamodb::Client::new(&sdk_config().await);
+        let client = client!(aws_sdk_dynamodb);
         DynamoDb::new(client, &self.config.app_id, &self.sessions_table, &self.keys_table)
     }
 }
