@@ -15,7 +15,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use self::process::{Language, Program};
+pub use self::process::{Language, Program, Sandbox};
+pub use self::runtime_api::RuntimeApi;
 
 /// What an invocation ends with: the function's answer, or the error that Lambda reports.
 pub type Invoked = Result<Value, Diagnostic>;

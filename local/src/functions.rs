@@ -235,20 +235,30 @@ impl Binaries {
     ///
     /// If it is not in the folder.
     pub fn function(&self, logical_id: &str, own: &[(&str, &str)]) -> anyhow::Result<Function> {
+        self.program(logical_id, own).map(Function::process)
+    }
+
+    /// As [`Self::function`], to be started by the caller.
+    ///
+    /// # Errors
+    ///
+    /// If it is not in the folder.
+    pub fn program(&self, logical_id: &str, own: &[(&str, &str)]) -> anyhow::Result<Program> {
         let deployed = DEPLOYED.into_iter().find(|deployed| deployed.logical_id == logical_id);
         let Some(deployed) = deployed else {
             anyhow::bail!("{logical_id} is no function of the template");
         };
         let own = own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Ok(Function::process(Program {
+        Ok(Program {
             name: logical_id.to_owned(),
             executable: self.executable(&deployed)?,
             arguments: Vec::new(),
             variables: self.variables.iter().cloned().chain(own).collect(),
             inherits_environment: false,
+            is_silent: false,
             memory_mb: deployed.memory_mb,
             timeout: deployed.timeout,
-        }))
+        })
     }
 
     fn executable(&self, deployed: &Deployed) -> anyhow::Result<PathBuf> {

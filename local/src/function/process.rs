@@ -49,6 +49,8 @@ pub struct Program {
     pub variables: Vec<(String, String)>,
     /// Whether it sees this process's environment too.
     pub inherits_environment: bool,
+    /// Whether what it logs is thrown away.
+    pub is_silent: bool,
     /// In MB. Nobody enforces it here.
     pub memory_mb: u32,
     /// How long one invocation may take.
@@ -78,15 +80,22 @@ impl Program {
             arguments: vec![Path::new(RUNNERS).join(runner).into(), file.into()],
             variables: Vec::new(),
             inherits_environment: true,
+            is_silent: false,
             memory_mb: 256,
             timeout: Duration::from_secs(30),
         }
     }
 
-    fn start(&self, api: &RuntimeApi) -> io::Result<Child> {
+    fn spawn(&self, api: &RuntimeApi) -> io::Result<Child> {
         let mut command = Command::new(&self.executable);
         if !self.inherits_environment {
             command.env_clear();
+        }
+        if self.is_silent {
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+        } else {
+            // Standard output is the stack's, to greet its user.
+            command.stdout(io::stderr());
         }
         command
             .args(&self.arguments)
@@ -97,8 +106,6 @@ impl Program {
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", self.memory_mb.to_string())
             .stdin(Stdio::null())
-            // Standard output is the stack's, to greet its user.
-            .stdout(io::stderr())
             .kill_on_drop(true)
             .spawn()
     }
@@ -110,7 +117,7 @@ impl Function {
     #[must_use]
     pub fn process(program: Program) -> Self {
         let pool = Arc::new(Pool {
-            program,
+            program: Arc::new(program),
             idle: Mutex::default(),
             room: Semaphore::new(MAX_PROCESSES),
             invocations: AtomicU64::new(0),
@@ -123,7 +130,7 @@ impl Function {
 }
 
 struct Pool {
-    program: Program,
+    program: Arc<Program>,
     /// Processes that have answered, the last one last.
     idle: Mutex<Vec<Sandbox>>,
     room: Semaphore,
@@ -138,33 +145,7 @@ impl Pool {
             None => self.cold().await?,
         };
         let number = self.invocations.fetch_add(1, Ordering::Relaxed);
-        let id = format!("00000000-0000-4000-8000-{number:012x}");
-        let (answer, answered) = oneshot::channel();
-        let event = Event {
-            function_arn: format!(
-                "arn:aws:lambda:eu-west-1:123456789012:function:{}",
-                self.program.name
-            ),
-            trace_id: format!("Root=1-00000000-{number:024x};Sampled=0"),
-            deadline: SystemClock.now().plus(self.program.timeout),
-            id: id.clone(),
-            payload,
-            answer,
-        };
-        let problem =
-            |kind, problem| diagnostic(kind, &format!("RequestId: {id} Error: {problem}"));
-        // A process that has gone away meanwhile is noticed below.
-        let _ = give.send(event);
-        let invoked = tokio::select! {
-            biased;
-            Ok(invoked) = answered => invoked,
-            exit = sandbox.process.wait() => return Err(problem("Runtime.ExitError", exited(exit))),
-            () = sleep(self.program.timeout) => {
-                let seconds = self.program.timeout.as_secs_f64();
-                let text = format!("Task timed out after {seconds:.2} seconds");
-                return Err(problem("Sandbox.Timedout", text));
-            }
-        };
+        let invoked = sandbox.answer(give, number, payload).await?;
         self.idle().push(sandbox);
         invoked
     }
@@ -182,11 +163,7 @@ impl Pool {
     /// A new process, once it waits for its first event.
     async fn cold(&self) -> Result<(Sandbox, oneshot::Sender<Event>), Diagnostic> {
         let api = RuntimeApi::start().await.map_err(|error| fault(&error))?;
-        let process = self.program.start(&api).map_err(|error| {
-            let executable = self.program.executable.display();
-            diagnostic("Runtime.InvalidEntrypoint", &format!("{executable}: {error}"))
-        })?;
-        let mut sandbox = Sandbox { process, api };
+        let mut sandbox = Sandbox::start(Arc::clone(&self.program), api)?;
         let give = sandbox.ready().await?;
         Ok((sandbox, give))
     }
@@ -196,13 +173,78 @@ impl Pool {
     }
 }
 
-/// A process with its API; dropping it ends both.
-struct Sandbox {
+/// One process with its API; dropping it ends both.
+#[derive(Debug)]
+pub struct Sandbox {
+    program: Arc<Program>,
     process: Child,
     api: RuntimeApi,
 }
 
 impl Sandbox {
+    /// Starts a program that is to ask this API for events, without waiting for it.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be executed.
+    pub fn start(program: Arc<Program>, api: RuntimeApi) -> Result<Self, Diagnostic> {
+        let process = program.spawn(&api).map_err(|error| {
+            let executable = program.executable.display();
+            diagnostic("Runtime.InvalidEntrypoint", &format!("{executable}: {error}"))
+        })?;
+        Ok(Self { program, process, api })
+    }
+
+    /// The process's id; `None` once it has ended.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    /// Has the process answer an event, once it asks for one; `number` makes the request's id.
+    ///
+    /// # Errors
+    ///
+    /// If it ends or takes too long; then it is of no use any more.
+    pub async fn invoke(&mut self, number: u64, payload: Value) -> Result<Invoked, Diagnostic> {
+        let give = self.ready().await?;
+        self.answer(give, number, payload).await
+    }
+
+    /// Has the process answer the event that it asked for.
+    async fn answer(
+        &mut self,
+        give: oneshot::Sender<Event>,
+        number: u64,
+        payload: Value,
+    ) -> Result<Invoked, Diagnostic> {
+        let Program { name, timeout, .. } = self.program.as_ref();
+        let id = format!("00000000-0000-4000-8000-{number:012x}");
+        let (answer, answered) = oneshot::channel();
+        let event = Event {
+            function_arn: format!("arn:aws:lambda:eu-west-1:123456789012:function:{name}"),
+            trace_id: format!("Root=1-00000000-{number:024x};Sampled=0"),
+            deadline: SystemClock.now().plus(*timeout),
+            id: id.clone(),
+            payload,
+            answer,
+        };
+        let problem =
+            |kind, problem| diagnostic(kind, &format!("RequestId: {id} Error: {problem}"));
+        // A process that has gone away meanwhile is noticed below.
+        let _ = give.send(event);
+        tokio::select! {
+            biased;
+            Ok(invoked) = answered => Ok(invoked),
+            exit = self.process.wait() => Err(problem("Runtime.ExitError", exited(exit))),
+            () = sleep(*timeout) => {
+                let seconds = timeout.as_secs_f64();
+                let text = format!("Task timed out after {seconds:.2} seconds");
+                Err(problem("Sandbox.Timedout", text))
+            }
+        }
+    }
+
     /// Waits until the process asks for an event, and returns where it goes.
     async fn ready(&mut self) -> Result<oneshot::Sender<Event>, Diagnostic> {
         let asked = async {

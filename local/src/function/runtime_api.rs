@@ -40,7 +40,7 @@ pub(super) type Ready = Result<oneshot::Sender<Event>, Diagnostic>;
 
 /// The API of one process, on a loopback port of its own; it ends when it is dropped.
 #[derive(Debug)]
-pub(super) struct RuntimeApi {
+pub struct RuntimeApi {
     /// What `AWS_LAMBDA_RUNTIME_API` must say.
     pub(super) address: SocketAddr,
     /// One for each `next`, which is not answered before there is an event.
@@ -58,7 +58,12 @@ struct Process {
 type Asked = (String, oneshot::Sender<Invoked>);
 
 impl RuntimeApi {
-    pub(super) async fn start() -> io::Result<Self> {
+    /// Listens on a free port.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub async fn start() -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let (says, ready) = mpsc::channel(1);
