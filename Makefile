@@ -15,6 +15,7 @@ BROWSER := tests/browser/node_modules/.package-lock.json
 VERIFIERS := tests/hostile/node_modules/.package-lock.json tests/hostile/.venv/installed
 SDK := tests/sdk/node_modules/.package-lock.json tests/sdk/.venv/installed
 TOOLS := .venv/installed
+NODE := benches/node/node_modules/.package-lock.json
 SIGNIN := $(patsubst %,examples/signin-%/node_modules/.package-lock.json,node cognito)
 FUZZ_SECONDS ?= 5
 SIZE ?= ci
@@ -32,7 +33,7 @@ endef
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help run test evidence setup page fmt fmt-check lint doc unit verifiers prove instructions fuzz deny advisories sam-lint examples build zips emulator browser dbsc binaries sdk sam-local clean
+.PHONY: help run test evidence setup page fmt fmt-check lint doc unit verifiers prove instructions fuzz deny advisories sam-lint examples build zips emulator browser dbsc binaries sdk sam-local bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,9 +100,13 @@ binaries: $(PAGE) $(BROWSER) ## Check: the functions as processes, event by even
 	@scripts/binary-tests
 dbsc: $(PAGE) $(BROWSER) ## Check: Chromium binds sessions by itself; not part of `evidence`, it needs one up to 150
 	@scripts/dbsc-tests
+# In two steps: together, the functions would have the features that the harness asks of their crates.
+bench: $(PAGE) $(NODE) ## Measure beside other libraries and Node, and write docs/performance.md; takes minutes, wants a quiet machine
+	cargo build $(LOCKED) --release --package echo $(addprefix --package ,authorizer refresh revoke sessions)
+	cargo run $(LOCKED) --release --package benches -- --write all
 clean: ## Remove everything that was built or installed here
 	cargo clean
-	rm -rf .aws-sam .venv {local/page,examples/signin-node,examples/signin-cognito,tests/browser}/node_modules local/page/dist tests/{hostile,sdk}/{.venv,node_modules}
+	rm -rf .aws-sam .venv {local/page,examples/signin-node,examples/signin-cognito,tests/browser,benches/node}/node_modules {local/page,benches/node}/dist tests/{hostile,sdk}/{.venv,node_modules}
 
 $(PAGE): local/page/package.json local/page/package-lock.json
 	cd local/page && npm ci && npm run build && touch dist/supertokens.js
@@ -113,6 +118,8 @@ tests/hostile/node_modules/.package-lock.json: tests/hostile/package.json tests/
 	cd tests/hostile && npm ci && touch node_modules/.package-lock.json
 tests/sdk/node_modules/.package-lock.json: tests/sdk/package.json tests/sdk/package-lock.json
 	cd tests/sdk && npm ci && touch node_modules/.package-lock.json
+$(NODE): $(wildcard benches/node/*.js) benches/node/package.json benches/node/package-lock.json
+	cd benches/node && npm ci && npm run build && touch node_modules/.package-lock.json
 tests/sdk/.venv/installed: tests/sdk/requirements.txt
 	$(INSTALL_PYTHON)
 tests/hostile/.venv/installed: tests/hostile/requirements.txt
