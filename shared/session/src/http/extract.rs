@@ -137,6 +137,9 @@ const WHITESPACE: [char; 2] = [' ', '\t'];
 fn decoded(value: &str) -> Cow<'_, str> {
     let unquoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let value = unquoted.unwrap_or(value);
+    if !value.contains('%') {
+        return Cow::Borrowed(value); // tokens: kilobytes of which no byte is encoded
+    }
     percent_decode_str(value).decode_utf8().unwrap_or(Cow::Borrowed(value))
 }
 

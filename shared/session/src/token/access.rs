@@ -4,15 +4,17 @@
 //! whether the text is one of ours at all (contract §5.3, §5.4), [`UnverifiedAccessToken::verify`]
 //! whether it is true and still valid (contract §5.5). Only the second gives out claims.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::crypto::JwtVerifier;
 use jsonwebtoken::signature::Signer as _;
-use serde::Serialize;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::jwks::VerifyingKeySet;
@@ -160,15 +162,17 @@ fn sign(
         kid: key.key_id().as_str(),
         version,
     };
-    let encode = |json: Result<Vec<u8>, _>| json.map(|json| URL_SAFE_NO_PAD.encode(json));
-    let (Ok(header), Ok(claims)) =
-        (encode(serde_json::to_vec(&header)), encode(serde_json::to_vec(payload)))
+    let (Ok(header), Ok(payload)) = (serde_json::to_vec(&header), serde_json::to_vec(payload))
     else {
         return Err(SigningFailed);
     };
-    let message = format!("{header}.{claims}");
-    let signature = key.try_sign(message.as_bytes()).map_err(|_| SigningFailed)?;
-    Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    let mut token = URL_SAFE_NO_PAD.encode(header);
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(payload, &mut token);
+    let signature = key.try_sign(token.as_bytes()).map_err(|_| SigningFailed)?;
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+    Ok(token)
 }
 
 /// Signs a JWT that is no session token (contract §5.9): any claims but those of
@@ -326,7 +330,8 @@ pub enum NotOurs {
 #[derive(Clone)]
 pub struct UnverifiedAccessToken<'a> {
     key_id: KeyId,
-    algorithm: String,
+    /// `None` for those that no key of ours has.
+    algorithm: Option<SigningAlgorithm>,
     has_critical_extension: bool,
     message: &'a str,
     signature: &'a str,
@@ -355,15 +360,18 @@ impl<'a> UnverifiedAccessToken<'a> {
             return Err(NotOurs::Length);
         }
         let Parts { message, header, payload, signature } = parts(text).ok_or(NotOurs::Encoding)?;
-        let header = decode_object(header)?;
-        let member = |name: &str| header.get(name).and_then(Value::as_str).ok_or(NotOurs::Header);
+        let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| NotOurs::Encoding)?;
+        let header = Header::read(&header)?;
         // Tokens without the member are version 3 (contract §5.3).
-        let version: u32 = match header.get("version") {
+        let version: u32 = match header.version {
             None => 3,
-            Some(_) => member("version")?.parse().map_err(|_| NotOurs::Header)?,
+            Some(version) => version.parse().map_err(|_| NotOurs::Header)?,
         };
-        let (key_id, algorithm) = (member("kid")?, member("alg")?);
-        if version < 3 || member("typ")? != "JWT" || key_id.len() > MAX_KEY_ID_LEN {
+        let (Some(key_id), Some(algorithm)) = (header.kid, header.alg) else {
+            return Err(NotOurs::Header);
+        };
+        let is_jwt = header.typ.is_some_and(|typ| typ == "JWT");
+        if version < 3 || !is_jwt || key_id.len() > MAX_KEY_ID_LEN {
             return Err(NotOurs::Header);
         }
         let payload = decode_object(payload)?;
@@ -374,10 +382,10 @@ impl<'a> UnverifiedAccessToken<'a> {
         };
         Ok(Self {
             key_id: KeyId::new(key_id),
-            algorithm: algorithm.to_owned(),
+            algorithm: SigningAlgorithm::from_name(&algorithm),
             // A JWT never has the payload that is not encoded (RFC 7797 §7), declared or not.
-            has_critical_extension: header.contains_key("crit")
-                || header.get("b64").is_some_and(|b64| b64 != true),
+            has_critical_extension: header.others.contains_key("crit")
+                || header.others.get("b64").is_some_and(|b64| b64 != true),
             message,
             signature,
             payload,
@@ -416,7 +424,7 @@ impl<'a> UnverifiedAccessToken<'a> {
             return Err(TokenError::CriticalExtension);
         }
         let key = keys.find(self.key_id.as_str(), now).ok_or(TokenError::UnknownKey)?;
-        if SigningAlgorithm::from_name(&self.algorithm) != Some(key.signing_algorithm()) {
+        if self.algorithm != Some(key.signing_algorithm()) {
             return Err(TokenError::WrongAlgorithm);
         }
         let signature =
@@ -457,6 +465,72 @@ pub(super) fn parts(text: &str) -> Option<Parts<'_>> {
     (!payload.contains('.')).then_some(Parts { message, header, payload, signature })
 }
 
+/// The header of a token of ours, borrowed from its JSON: it is needed for an instant, and every token has one.
+#[derive(Default)]
+struct Header<'a> {
+    alg: Option<Cow<'a, str>>,
+    typ: Option<Cow<'a, str>>,
+    kid: Option<Cow<'a, str>>,
+    version: Option<Cow<'a, str>>,
+    others: Map<String, Value>,
+}
+
+impl<'a> Header<'a> {
+    fn read(json: &'a [u8]) -> Result<Self, NotOurs> {
+        serde_json::from_slice(json).map_err(|_| match serde_json::from_slice(json) {
+            Ok(UniqueMembers(_)) => NotOurs::Header,
+            Err(_) => NotOurs::Json,
+        })
+    }
+}
+
+/// No name may occur twice, as in [`UniqueMembers`].
+impl<'de: 'a, 'a> Deserialize<'de> for Header<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<'a>(PhantomData<Header<'a>>);
+
+        impl<'de: 'a, 'a> Visitor<'de> for Members<'a> {
+            type Value = Header<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+                let mut header = Header::default();
+                while let Some(Text(name)) = access.next_key()? {
+                    let known = match &*name {
+                        "alg" => &mut header.alg,
+                        "typ" => &mut header.typ,
+                        "kid" => &mut header.kid,
+                        "version" => &mut header.version,
+                        _ => {
+                            let before =
+                                header.others.insert(name.into_owned(), access.next_value()?);
+                            is_first(before.is_none())?;
+                            continue;
+                        }
+                    };
+                    let Text(value) = access.next_value()?;
+                    is_first(known.replace(value).is_none())?;
+                }
+                Ok(header)
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData))
+    }
+}
+
+/// A JSON text, borrowed if nothing in it is escaped.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+fn is_first<E: de::Error>(is_first: bool) -> Result<(), E> {
+    if is_first { Ok(()) } else { Err(E::custom("a name occurs twice")) }
+}
+
 /// The JSON object in a part of the token.
 pub(super) fn decode_object(part: &str) -> Result<Map<String, Value>, NotOurs> {
     let json = URL_SAFE_NO_PAD.decode(part).map_err(|_| NotOurs::Encoding)?;
@@ -482,9 +556,7 @@ impl<'de> Deserialize<'de> for UniqueMembers {
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
                 let mut members = Map::new();
                 while let Some((name, value)) = access.next_entry::<String, Value>()? {
-                    if members.insert(name, value).is_some() {
-                        return Err(A::Error::custom("a name occurs twice"));
-                    }
+                    is_first(members.insert(name, value).is_none())?;
                 }
                 Ok(UniqueMembers(members))
             }
@@ -496,30 +568,55 @@ impl<'de> Deserialize<'de> for UniqueMembers {
 
 /// The session claims, if all that the version requires are there with the right type.
 fn session_claims(payload: &Map<String, Value>, version: u32) -> Result<AccessClaims, NotOurs> {
-    // `stt` marks tokens that are not session tokens (contract §5.2).
-    if payload.get("stt").is_some_and(|stt| stt.as_f64() != Some(0.0)) {
-        return Err(NotOurs::Claims);
+    let mut said = Said::default();
+    // Each name once, instead of a search for each of them.
+    for (name, value) in payload {
+        match name.as_str() {
+            "sub" => said.user_id = value.as_str(),
+            "rsub" => said.recipe_user_id = value.as_str(),
+            "tId" => said.tenant_id = value.as_str(),
+            "sessionHandle" => said.session_handle = value.as_str(),
+            "refreshTokenHash1" => said.refresh_token_hash = value.as_str(),
+            "antiCsrfToken" => said.anti_csrf_token = value.as_str(),
+            "exp" => said.expires_at = seconds(value),
+            "iat" => said.issued_at = seconds(value),
+            // It marks tokens that are not session tokens (contract §5.2).
+            "stt" if value.as_f64() != Some(0.0) => return Err(NotOurs::Claims),
+            _ => {}
+        }
     }
-    let text = |name: &str| payload.get(name)?.as_str().map(|text| text.trim().to_owned());
-    let required = |name: &str| text(name).ok_or(NotOurs::Claims);
-    let date = |name: &str| payload.get(name).and_then(seconds).ok_or(NotOurs::Dates);
-    let user_id = UserId::new(required("sub")?);
+    let text = |said: Option<&str>| said.map(|text| text.trim().to_owned());
+    let required = |said| text(said).ok_or(NotOurs::Claims);
+    let user_id = UserId::new(required(said.user_id)?);
     let recipe_user_id = match version {
-        3 | 4 => text("rsub").map_or_else(|| user_id.clone(), UserId::new),
-        _ => UserId::new(required("rsub")?),
+        3 | 4 => text(said.recipe_user_id).map_or_else(|| user_id.clone(), UserId::new),
+        _ => UserId::new(required(said.recipe_user_id)?),
     };
     let tenant_id = match version {
-        3 => text("tId").map_or_else(TenantId::public, TenantId::new),
-        _ => TenantId::new(required("tId")?),
+        3 => text(said.tenant_id).map_or_else(TenantId::public, TenantId::new),
+        _ => TenantId::new(required(said.tenant_id)?),
     };
     Ok(AccessClaims {
         subject: Subject { user_id, recipe_user_id, tenant_id },
-        session_handle: required("sessionHandle")?,
-        refresh_token_hash: required("refreshTokenHash1")?,
-        anti_csrf_token: text("antiCsrfToken"),
-        expires_at: date("exp")?,
-        issued_at: date("iat")?,
+        session_handle: required(said.session_handle)?,
+        refresh_token_hash: required(said.refresh_token_hash)?,
+        anti_csrf_token: text(said.anti_csrf_token),
+        expires_at: said.expires_at.ok_or(NotOurs::Dates)?,
+        issued_at: said.issued_at.ok_or(NotOurs::Dates)?,
     })
+}
+
+/// What a payload says of a session, as far as it has the right type.
+#[derive(Default)]
+struct Said<'a> {
+    user_id: Option<&'a str>,
+    recipe_user_id: Option<&'a str>,
+    tenant_id: Option<&'a str>,
+    session_handle: Option<&'a str>,
+    refresh_token_hash: Option<&'a str>,
+    anti_csrf_token: Option<&'a str>,
+    expires_at: Option<Timestamp>,
+    issued_at: Option<Timestamp>,
 }
 
 /// A `NumericDate` (RFC 7519 §2) in whole seconds, rounded down.

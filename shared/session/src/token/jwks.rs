@@ -1,6 +1,6 @@
 //! The published key set (RFC 7517) and the parsed keys behind it.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,8 +26,6 @@ pub struct PublishedKey {
 #[derive(Debug)]
 pub struct VerifyingKeySet {
     entries: Vec<Entry>,
-    // Printable: public names of public keys.
-    positions: HashMap<String, usize>,
 }
 
 #[derive(Debug)]
@@ -79,20 +77,14 @@ impl VerifyingKeySet {
         if entries.is_empty() {
             return Err("it has no key for RS256 or ES256");
         }
-        Ok(Self::of(entries))
+        Ok(Self { entries })
     }
 
     fn parse(keys: impl Iterator<Item = (Jwk, Option<KeyLife>)>) -> Result<Self, KeyError> {
         let entries = keys
             .map(|(jwk, life)| VerifyingKey::from_jwk(&jwk).map(|key| Entry { jwk, life, key }))
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self::of(entries))
-    }
-
-    fn of(entries: Vec<Entry>) -> Self {
-        let id = |entry: &Entry| entry.jwk.common.key_id.clone().unwrap_or_default();
-        let positions = entries.iter().map(id).zip(0..).collect();
-        Self { entries, positions }
+            .collect::<Result<_, _>>()?;
+        Ok(Self { entries })
     }
 
     /// The key that `kid` names, if it is to be believed at `now`.
@@ -100,7 +92,7 @@ impl VerifyingKeySet {
     /// One that does not sign yet is: the signer's clock may be ahead.
     #[must_use]
     pub fn find(&self, kid: &str, now: Timestamp) -> Option<&VerifyingKey> {
-        let entry = self.entries.get(*self.positions.get(kid)?)?;
+        let entry = self.entry(kid)?;
         entry.is_accepted(now).then_some(&entry.key)
     }
 
@@ -115,7 +107,12 @@ impl VerifyingKeySet {
     /// Whether `kid` is one of the set, believed or not.
     #[must_use]
     pub fn contains(&self, kid: &str) -> bool {
-        self.positions.contains_key(kid)
+        self.entry(kid).is_some()
+    }
+
+    /// There are a few, among which a search is faster than a hash.
+    fn entry(&self, kid: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.jwk.common.key_id.as_deref() == Some(kid))
     }
 
     /// The document to publish at `now`.
@@ -183,9 +180,11 @@ impl PinnedKeys {
         if set.keys.is_empty() {
             return Err("it holds no key: nothing could be verified".to_owned());
         }
-        let count = set.keys.len();
+        let ids = set.keys.iter().filter_map(|key| key.common.key_id.as_deref());
+        let ids: HashSet<_> = ids.filter(|id| !id.is_empty()).collect();
+        let are_named = ids.len() == set.keys.len();
         let keys = VerifyingKeySet::of_any_age(set).map_err(|error| error.to_string())?;
-        if keys.positions.len() < count || keys.contains("") {
+        if !are_named {
             return Err("every key needs a kid of its own: tokens name it".to_owned());
         }
         Ok(Self(Arc::new(keys)))
