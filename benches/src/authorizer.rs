@@ -3,6 +3,7 @@
 use ::authorizer::AuthorizerConfig;
 use bootstrap::SystemClock;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use session::Sessions;
 
 use crate::lab::{ISSUER, Lab, USER, built, event};
@@ -48,9 +49,9 @@ fn in_process(section: &mut Section) -> anyhow::Result<()> {
                 lab.runtime.block_on(async {
                     let begun = now();
                     for _ in 0..TIMES {
-                        let event = serde_json::from_slice(bytes.as_bytes())?;
+                        let event: Box<RawValue> = serde_json::from_slice(bytes.as_bytes())?;
                         let answer =
-                            ::authorizer::handle(&sessions, &config, &SystemClock, event).await;
+                            ::authorizer::handle(&sessions, &config, &SystemClock, &event).await;
                         let answer = answer.map_err(|error| anyhow::anyhow!("{error:?}"))?;
                         std::hint::black_box(serde_json::to_vec(&answer)?);
                     }

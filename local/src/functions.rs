@@ -11,6 +11,7 @@ use create_session::CreateConfig;
 use lambda_http::{Context, LambdaEvent};
 use revoke::{LogoutConfig, Provider};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use session::model::Clock;
 use session::store::DynamoDb;
 use session::{SessionConfig, Sessions};
@@ -78,11 +79,11 @@ impl Functions {
         let authorizer = {
             let sessions = Sessions::new(config.clone(), store.clone().read_only());
             let parts = Arc::new((sessions, authorizer, Arc::clone(clock)));
-            Function::new(move |event| {
+            Function::new(move |event: Box<RawValue>| {
                 let parts = Arc::clone(&parts);
                 async move {
                     let (sessions, config, clock) = parts.as_ref();
-                    authorizer::handle(sessions, config, clock, event).await
+                    authorizer::handle(sessions, config, clock, &event).await
                 }
             })
         };

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::error::BoxError;
 use core_driver::{Access, Core, Secret};
 use local::dynamodb::{KEYS_TABLE, SESSIONS_TABLE, client, create_tables, store};
 use local::function::{Function, Invoked};
+use serde_json::value::to_raw_value;
 use serde_json::{Value as Json, json};
 use serde_yaml_ng::Value;
 use session::Sessions;
@@ -155,8 +156,8 @@ impl Stage {
             settings.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         };
         let settings = authorizer::AuthorizerConfig::from_lookup(lookup).unwrap();
-        let answer =
-            authorizer::handle(&sessions, &settings, &self.clock, event("authorizer/ok.json"));
+        let event = to_raw_value(&event("authorizer/ok.json")).unwrap();
+        let answer = authorizer::handle(&sessions, &settings, &self.clock, &event);
         answer.await.map(|answer| serde_json::to_value(answer).unwrap()).map_err(Into::into)
     }
 

@@ -193,7 +193,7 @@ async fn nothing_that_holds_tokens_tells_them() {
 
     let with_body = request.clone().map(|()| Bytes::new());
     let event = shape::http_api_2(&with_body);
-    let printed = format!("{:?}", Event::recognise(&event).unwrap().request);
+    let printed = format!("{:?}", Event::recognise(&event.to_string()).unwrap().request);
     secrets.told_by("a request of an event", &printed.replace(&tokens.anti_csrf, ""));
 }
 

@@ -1,9 +1,12 @@
 //! Verdicts in the words of each front door (docs/authorizer.md §1.4, §1.11).
 
+use std::borrow::Cow;
+
 use lambda_runtime::Diagnostic;
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use session::SessionError;
+use session::model::Subject;
 use session::token::AccessToken;
 
 use crate::event::FrontDoor;
@@ -66,7 +69,30 @@ pub enum ResponseFormat {
 }
 
 /// What the integration may know: flat, because REST APIs and `AppSync` take nothing else.
-pub type Context = Map<String, Value>;
+#[derive(Default)]
+pub struct Context(Vec<(Cow<'static, str>, Value)>);
+
+impl Serialize for Context {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+/// An IAM policy of one statement.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct PolicyDocument {
+    version: &'static str,
+    statement: [Statement; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement {
+    effect: &'static str,
+    action: &'static str,
+    resource: String,
+}
 
 /// What the front door is told.
 #[derive(Serialize)]
@@ -84,7 +110,7 @@ pub enum Answer {
         /// The user.
         principal_id: String,
         /// The IAM policy.
-        policy_document: Value,
+        policy_document: PolicyDocument,
         /// For the integration, at `requestContext.authorizer`, and for gateway responses.
         context: Context,
     },
@@ -125,16 +151,16 @@ pub(crate) fn answer(
             Verdict::Refresh => Answer::Unauthorized { error_message: Refusal::UNAUTHORIZED },
         }),
         FrontDoor::HttpApi2 { api } | FrontDoor::HttpApi1 { api } => {
-            policy(&api, verdict).or_else(|_| {
+            policy(api, verdict).or_else(|_| {
                 // Returned, it leaves errors and their alarm to real faults.
                 Ok(Answer::Unauthorized { error_message: Refusal::UNAUTHORIZED })
             })
         }
-        FrontDoor::RestApi { api } | FrontDoor::WebSocketApi { api } => policy(&api, verdict),
+        FrontDoor::RestApi { api } | FrontDoor::WebSocketApi { api } => policy(api, verdict),
         FrontDoor::AppSync => Ok(match verdict {
             Verdict::Allow { context, .. } => app_sync(true, context),
             Verdict::Forbid { body, .. } => app_sync(false, reason(body)),
-            Verdict::Refresh => app_sync(false, Context::new()),
+            Verdict::Refresh => app_sync(false, Context::default()),
         }),
     }
 }
@@ -143,7 +169,7 @@ fn simple(is_authorized: bool, context: Context) -> Answer {
     Answer::Simple { is_authorized, context }
 }
 
-fn policy(api: &str, verdict: Verdict) -> Result<Answer, Refusal> {
+fn policy(api: String, verdict: Verdict) -> Result<Answer, Refusal> {
     let (effect, principal_id, context) = match verdict {
         Verdict::Allow { user_id, context } => {
             ("Allow", user_id.unwrap_or_else(|| NOBODY.to_owned()), context)
@@ -151,18 +177,17 @@ fn policy(api: &str, verdict: Verdict) -> Result<Answer, Refusal> {
         Verdict::Forbid { user_id, body } => ("Deny", user_id, reason(body)),
         Verdict::Refresh => return Err(Refusal::Unauthorized),
     };
-    let statement = json!({ "Effect": effect, "Action": "execute-api:Invoke", "Resource": api });
-    let policy_document = json!({ "Version": "2012-10-17", "Statement": [statement] });
+    let statement = Statement { effect, action: "execute-api:Invoke", resource: api };
+    let policy_document = PolicyDocument { version: "2012-10-17", statement: [statement] };
     Ok(Answer::Policy { principal_id, policy_document, context })
 }
 
 /// Not to be kept: `AppSync` keeps answers by token alone, past the token's end, and cookie clients all
 /// send the same text there.
 fn app_sync(is_authorized: bool, context: Context) -> Answer {
-    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let resolver_context =
-        context.into_iter().map(|(name, value)| (name, text(value).into())).collect();
-    Answer::AppSync { is_authorized, resolver_context, ttl_override: 0 }
+    let text = |value: Value| if value.is_string() { value } else { value.to_string().into() };
+    let texts = context.0.into_iter().map(|(name, value)| (name, text(value)));
+    Answer::AppSync { is_authorized, resolver_context: Context(texts.collect()), ttl_override: 0 }
 }
 
 /// What the integration learns of a session: with the `chosen` claims, or with the complete payload.
@@ -171,23 +196,22 @@ fn app_sync(is_authorized: bool, context: Context) -> Answer {
 /// they are, what is nested becomes JSON text, and null is left out.
 pub(crate) fn context(token: AccessToken, chosen: Option<&[String]>) -> Context {
     let AccessToken { claims, mut payload } = token;
-    let mut context = Context::new();
-    context.insert("userId".to_owned(), claims.subject.user_id.to_string().into());
-    context.insert("recipeUserId".to_owned(), claims.subject.recipe_user_id.to_string().into());
-    context.insert("tenantId".to_owned(), claims.subject.tenant_id.to_string().into());
-    context.insert("sessionHandle".to_owned(), claims.session_handle.into());
-    context.insert("expiry".to_owned(), claims.expires_at.as_secs().into());
+    let Subject { user_id, recipe_user_id, tenant_id } = claims.subject;
+    let mut context: Vec<(Cow<'static, str>, Value)> = vec![
+        ("userId".into(), user_id.as_str().into()),
+        ("recipeUserId".into(), recipe_user_id.as_str().into()),
+        ("tenantId".into(), tenant_id.as_str().into()),
+        ("sessionHandle".into(), claims.session_handle.into()),
+        ("expiry".into(), claims.expires_at.as_secs().into()),
+    ];
     match chosen {
-        None => {
-            let payload = Value::Object(payload).to_string();
-            context.insert(PAYLOAD.to_owned(), payload.into());
-        }
+        None => context.push((PAYLOAD.into(), Value::Object(payload).to_string().into())),
         Some(names) => {
             let found = names.iter().filter_map(|name| payload.remove_entry(name));
-            context.extend(found.filter_map(|(name, value)| Some((name, flat(value)?))));
+            context.extend(found.filter_map(|(name, value)| Some((name.into(), flat(value)?))));
         }
     }
-    context
+    Context(context)
 }
 
 /// The key of the complete payload, as JSON text.
@@ -218,5 +242,5 @@ fn flat(value: Value) -> Option<Value> {
 }
 
 fn reason(body: Option<String>) -> Context {
-    body.map(|body| (BODY.to_owned(), body.into())).into_iter().collect()
+    Context(body.map(|body| (BODY.into(), body.into())).into_iter().collect())
 }

@@ -1,12 +1,14 @@
 //! The events of every front door, as they come: members may be missing or null (docs/authorizer.md §1.2).
 //!
-//! One struct per shape, with nothing in it that does not matter for the decision. Each becomes the
-//! request that the client sent, so that one verification serves all.
+//! Nothing is read of them that does not matter for the decision. Each becomes the request that the client sent, so
+//! that one verification serves all.
 
-use front_door::{Members, headers};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::iter;
+
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use serde::Deserialize;
-use serde_json::Value;
 use session::token::dpop::normal_path;
 
 /// An event that was recognised.
@@ -53,150 +55,168 @@ impl FrontDoor {
     }
 }
 
-/// HTTP API, payload 2.0. Repeated headers are joined by commas; cookies are a list of their own.
+/// What matters of an event, whichever shape it has: members may be missing or null.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct HttpApi2 {
-    route_arn: String,
-    raw_path: Option<String>,
-    headers: Members,
-    cookies: Option<Vec<String>>,
-    request_context: HttpApi2Context,
+struct Members<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Text<'a>>,
+    #[serde(borrow)]
+    version: Option<Text<'a>>,
+    /// HTTP API, payload 2.0; all others but `AppSync` have a `methodArn`.
+    #[serde(borrow)]
+    route_arn: Option<Text<'a>>,
+    #[serde(borrow)]
+    method_arn: Option<Text<'a>>,
+    #[serde(borrow)]
+    http_method: Option<Text<'a>>,
+    #[serde(borrow)]
+    raw_path: Option<Text<'a>>,
+    /// As the client spelt them, repeated ones in `multiValueHeaders`; joined by commas in payload 2.0.
+    #[serde(borrow)]
+    headers: Option<Texts<'a>>,
+    #[serde(borrow)]
+    multi_value_headers: Option<BTreeMap<Text<'a>, Option<Vec<Text<'a>>>>>,
+    /// Payload 2.0.
+    #[serde(borrow)]
+    cookies: Option<Vec<Text<'a>>>,
+    #[serde(borrow)]
+    query_string_parameters: Option<Texts<'a>>,
+    #[serde(borrow)]
+    request_context: Option<Context<'a>>,
+    /// REST API, type TOKEN: one header's value and nothing else. `AppSync`: the token without a scheme.
+    #[serde(borrow)]
+    authorization_token: Option<Text<'a>>,
+    /// `AppSync`.
+    #[serde(borrow)]
+    request_headers: Option<Texts<'a>>,
 }
 
-#[derive(Deserialize)]
-struct HttpApi2Context {
-    http: HttpApi2Request,
-}
+type Texts<'a> = BTreeMap<Text<'a>, Option<Text<'a>>>;
 
-#[derive(Deserialize)]
-struct HttpApi2Request {
-    method: String,
-}
+/// A text, borrowed unless something in it is escaped.
+#[derive(Deserialize, Eq, Ord, PartialEq, PartialOrd)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// HTTP API, payload 1.0, and REST API, type REQUEST: headers as the client spelt them, repeated ones in
-/// `multiValueHeaders`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct MethodRequest {
-    method_arn: String,
-    http_method: String,
-    headers: Members,
-    multi_value_headers: Members,
-    request_context: Option<MethodContext>,
-}
-
-impl MethodRequest {
-    fn path(&self) -> &str {
-        self.request_context.as_ref().and_then(|it| it.path.as_deref()).unwrap_or_default()
+impl Text<'_> {
+    fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
-/// The path with the stage or the mapping's key, as the client wrote it.
-#[derive(Deserialize)]
-struct MethodContext {
-    path: Option<String>,
+fn text<'e>(text: Option<&'e Text<'_>>) -> Option<&'e str> {
+    text.map(Text::as_str)
 }
 
-/// REST API, type TOKEN: one header's value and nothing else.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Token {
-    method_arn: String,
-    authorization_token: Option<String>,
+struct Context<'a> {
+    /// Payload 2.0.
+    #[serde(borrow)]
+    http: Option<Http<'a>>,
+    /// Payload 1.0 and REST API: with the stage or the mapping's key, as the client wrote it.
+    #[serde(borrow)]
+    path: Option<Text<'a>>,
+    /// WebSocket API.
+    #[serde(borrow)]
+    event_type: Option<Text<'a>>,
 }
 
-/// WebSocket API, route `$connect`. A handshake is a GET; browsers can set no header on it.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Connect {
-    method_arn: String,
-    headers: Members,
-    multi_value_headers: Members,
-    query_string_parameters: Members,
-}
-
-/// `AppSync`: the token without a scheme, and all headers. It is asked by POST.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct AppSync {
-    authorization_token: String,
-    request_headers: Members,
+struct Http<'a> {
+    #[serde(borrow)]
+    method: Text<'a>,
 }
 
 impl Event {
-    /// Recognises an event; `None` if it is of no known shape. The order matters (docs/authorizer.md §1.3).
+    /// Recognises an event by its JSON text; `None` if it is of no known shape. The order matters
+    /// (docs/authorizer.md §1.3).
     #[must_use]
-    pub fn recognise(event: &Value) -> Option<Self> {
-        let text = |name: &str| event.get(name).and_then(Value::as_str);
-        match (text("type"), text("version")) {
-            (Some("TOKEN"), _) => rest_token(event),
-            (_, Some("2.0")) => http_api_2(event),
-            (_, Some("1.0")) => http_api_1(event),
-            (Some("REQUEST"), _) if is_connect(event) => web_socket(event),
-            (Some("REQUEST"), _) => rest_request(event),
-            (None, _) => app_sync(event),
+    pub fn recognise(event: &str) -> Option<Self> {
+        let event: Members<'_> = serde_json::from_str(event).ok()?;
+        match (text(event.kind.as_ref()), text(event.version.as_ref())) {
+            (Some("TOKEN"), _) => rest_token(&event),
+            (_, Some("2.0")) => http_api_2(&event),
+            (_, Some("1.0")) => method_request(|api| FrontDoor::HttpApi1 { api }, &event),
+            (Some("REQUEST"), _) if event.is_connect() => web_socket(&event),
+            (Some("REQUEST"), _) => method_request(|api| FrontDoor::RestApi { api }, &event),
+            (None, _) => app_sync(&event),
             (Some(_), _) => None,
         }
     }
 }
 
-fn rest_token(event: &Value) -> Option<Event> {
-    let Token { method_arn, authorization_token } = Token::deserialize(event).ok()?;
-    let (_, method) = whole_api(&method_arn)?;
+impl Members<'_> {
+    fn headers(&self) -> HeaderMap {
+        let multiple = self.multi_value_headers.iter().flatten();
+        let multiple = multiple
+            .map(|(name, values)| (name.as_str(), values.iter().flatten().map(Text::as_str)));
+        let cookies = self.cookies.iter().flatten().map(Text::as_str);
+        front_door::headers(named(self.headers.as_ref()), multiple, cookies)
+    }
+
+    /// By what API Gateway says, never by the path, which a client can choose where a route is greedy.
+    fn is_connect(&self) -> bool {
+        let context = self.request_context.as_ref();
+        context.and_then(|it| text(it.event_type.as_ref())) == Some("CONNECT")
+    }
+}
+
+fn named<'e>(texts: Option<&'e Texts<'_>>) -> impl Iterator<Item = (&'e str, &'e str)> {
+    texts
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, value)| Some((name.as_str(), text(value.as_ref())?)))
+}
+
+fn rest_token(event: &Members<'_>) -> Option<Event> {
+    let arn = text(event.method_arn.as_ref())?;
+    let (_, method) = whole_api(arn)?;
     let mut headers = HeaderMap::new();
-    authorize(&mut headers, &authorization_token.unwrap_or_default());
-    event_of(|api| FrontDoor::RestApi { api }, &method_arn, method, "", headers)
+    authorize(&mut headers, text(event.authorization_token.as_ref()).unwrap_or_default());
+    event_of(|api| FrontDoor::RestApi { api }, arn, method, "", headers)
 }
 
-fn http_api_2(event: &Value) -> Option<Event> {
-    let HttpApi2 { route_arn, raw_path, headers, cookies, request_context } =
-        HttpApi2::deserialize(event).ok()?;
-    let headers = front_door::headers(headers, None, cookies);
-    let (method, path) = (request_context.http.method, raw_path.unwrap_or_default());
-    event_of(|api| FrontDoor::HttpApi2 { api }, &route_arn, &method, &path, headers)
+fn http_api_2(event: &Members<'_>) -> Option<Event> {
+    let http = event.request_context.as_ref()?.http.as_ref()?;
+    let (arn, method) = (text(event.route_arn.as_ref())?, http.method.as_str());
+    let path = text(event.raw_path.as_ref()).unwrap_or_default();
+    event_of(|api| FrontDoor::HttpApi2 { api }, arn, method, path, event.headers())
 }
 
-fn http_api_1(event: &Value) -> Option<Event> {
-    method_request(|api| FrontDoor::HttpApi1 { api }, event)
+fn method_request(
+    front_door: impl FnOnce(String) -> FrontDoor,
+    event: &Members<'_>,
+) -> Option<Event> {
+    let (arn, method) = (text(event.method_arn.as_ref())?, text(event.http_method.as_ref())?);
+    let path = event.request_context.as_ref().and_then(|it| text(it.path.as_ref()));
+    let path = path.unwrap_or_default();
+    event_of(front_door, arn, method, path, event.headers())
 }
 
-fn rest_request(event: &Value) -> Option<Event> {
-    method_request(|api| FrontDoor::RestApi { api }, event)
-}
-
-fn method_request(front_door: impl FnOnce(String) -> FrontDoor, event: &Value) -> Option<Event> {
-    let request = MethodRequest::deserialize(event).ok()?;
-    let path = request.path().to_owned();
-    let headers = headers(request.headers, request.multi_value_headers, None);
-    event_of(front_door, &request.method_arn, &request.http_method, &path, headers)
-}
-
-/// By what API Gateway says, never by the path, which a client can choose where a route is greedy.
-fn is_connect(event: &Value) -> bool {
-    event.pointer("/requestContext/eventType").and_then(Value::as_str) == Some("CONNECT")
-}
-
-fn web_socket(event: &Value) -> Option<Event> {
-    let connect = Connect::deserialize(event).ok()?;
-    let mut headers = headers(connect.headers, connect.multi_value_headers, None);
+fn web_socket(event: &Members<'_>) -> Option<Event> {
+    let mut headers = event.headers();
     // The one place where a script in a browser can put a token (RFC 6750 §2.3).
-    let parameters = connect.query_string_parameters.unwrap_or_default();
-    if let Some(token) = parameters.get("access_token").and_then(Value::as_str)
+    if let Some((_, token)) =
+        named(event.query_string_parameters.as_ref()).find(|(name, _)| *name == "access_token")
         && !headers.contains_key(header::AUTHORIZATION)
     {
         authorize(&mut headers, &format!("Bearer {token}"));
     }
     let front_door = |api| FrontDoor::WebSocketApi { api };
-    event_of(front_door, &connect.method_arn, Method::GET.as_str(), "", headers)
+    event_of(front_door, text(event.method_arn.as_ref())?, Method::GET.as_str(), "", headers)
 }
 
-fn app_sync(event: &Value) -> Option<Event> {
-    let AppSync { authorization_token, request_headers } = AppSync::deserialize(event).ok()?;
-    let mut headers = headers(request_headers, None, None);
-    let has_scheme = ["Bearer ", "DPoP "].iter().any(|it| authorization_token.starts_with(it));
+fn app_sync(event: &Members<'_>) -> Option<Event> {
+    let token = text(event.authorization_token.as_ref())?;
+    let mut headers = front_door::headers(
+        named(event.request_headers.as_ref()),
+        iter::empty::<(_, [_; 0])>(),
+        [],
+    );
+    let has_scheme = ["Bearer ", "DPoP "].iter().any(|it| token.starts_with(it));
     let scheme = if has_scheme { "" } else { "Bearer " };
-    authorize(&mut headers, &format!("{scheme}{authorization_token}"));
+    authorize(&mut headers, &format!("{scheme}{token}"));
     let mut request = Request::new(());
     *request.method_mut() = Method::POST;
     *request.uri_mut() = Uri::from_static("/graphql");

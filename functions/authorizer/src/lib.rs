@@ -12,7 +12,7 @@ mod config;
 mod event;
 
 use http::{HeaderMap, header};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use session::config::Origin;
 use session::http::{
     DefaultErrorHandlers, ErrorHandlers as _, TransferMethod, Verified, VerifyOptions, verify,
@@ -21,7 +21,7 @@ use session::model::{Clock, Timestamp};
 use session::store::{PublicKeyReader, SessionReader};
 use session::{SessionConfig, SessionError, Sessions};
 
-pub use self::answer::{Answer, Context, Refusal, ResponseFormat};
+pub use self::answer::{Answer, Context, PolicyDocument, Refusal, ResponseFormat};
 use self::answer::{Verdict, context};
 pub use self::config::{AuthorizerConfig, caveat};
 pub use self::event::{Event, FrontDoor};
@@ -35,9 +35,9 @@ pub async fn handle<S: PublicKeyReader + SessionReader>(
     sessions: &Sessions<S>,
     config: &AuthorizerConfig,
     clock: &impl Clock,
-    event: Value,
+    event: &RawValue,
 ) -> Result<Answer, Refusal> {
-    let event = Event::recognise(&event).ok_or(Refusal::UnrecognisedEvent)?;
+    let event = Event::recognise(event.get()).ok_or(Refusal::UnrecognisedEvent)?;
     let verdict = match decide(sessions, config, clock.now(), &event).await {
         Ok(verdict) => verdict,
         Err(
@@ -63,7 +63,7 @@ async fn decide<S: PublicKeyReader + SessionReader>(
         anti_csrf_check: config.anti_csrf_check,
     };
     let Some(Verified { token, method }) = verify(sessions, request, options, now).await? else {
-        return Ok(Verdict::Allow { user_id: None, context: Context::new() });
+        return Ok(Verdict::Allow { user_id: None, context: Context::default() });
     };
     if config.check_database {
         sessions.check_alive(&token, now).await?;

@@ -6,6 +6,7 @@
 use authorizer::{AuthorizerConfig, Refusal};
 use bootstrap::SystemClock;
 use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
+use serde_json::value::RawValue;
 use session::model::Clock as _;
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,8 +17,8 @@ async fn main() -> Result<(), Error> {
     if let Some(caveat) = authorizer::caveat(sessions.config()) {
         tracing::warn!("{caveat}");
     }
-    let handler = async |event: LambdaEvent<_>| -> Result<_, Refusal> {
-        authorizer::handle(&sessions, &config, &SystemClock, event.payload).await
+    let handler = async |event: LambdaEvent<Box<RawValue>>| -> Result<_, Refusal> {
+        authorizer::handle(&sessions, &config, &SystemClock, &event.payload).await
     };
     bootstrap::run(service_fn(handler)).await
 }

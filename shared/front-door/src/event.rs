@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value, from_value};
 
 use crate::answer::Form;
-use crate::headers::{Members, headers};
+use crate::headers::headers;
 
 /// The event without its headers, the headers, and the form of the answer; `None` if it is no HTTP request.
 ///
@@ -22,14 +22,20 @@ pub(crate) fn read(event: Value) -> Option<(LambdaRequest, HeaderMap, Form)> {
     let has_http = context.contains_key("http");
     let has_elb = context.contains_key("elb");
 
-    let lists = members(&mut event, "multiValueHeaders");
+    let lists = event.remove("multiValueHeaders");
+    let lists = lists.as_ref().and_then(Value::as_object);
     let form = match (has_elb, lists.is_some()) {
         (false, _) => Form::Gateway,
         (true, true) => Form::LoadBalancerOfLists,
         (true, false) => Form::LoadBalancer,
     };
-    let cookies = event.remove("cookies").and_then(|cookies| from_value(cookies).ok());
-    let headers = headers(members(&mut event, "headers"), lists, cookies);
+    let (single, cookies) = (event.remove("headers"), event.remove("cookies"));
+    let single = single.as_ref().and_then(Value::as_object).into_iter().flatten();
+    let headers = headers(
+        single.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?))),
+        lists.into_iter().flatten().map(|(name, values)| (name.as_str(), texts(Some(values)))),
+        texts(cookies.as_ref()),
+    );
 
     rewrite(&mut event, &["rawPath", "path"], |path| {
         let path = utf8_percent_encode(path.trim_start_matches('/'), UNWRITABLE_IN_PATHS);
@@ -71,11 +77,8 @@ const UNWRITABLE: &AsciiSet = &CONTROLS
 /// Nor can a path what begins a query.
 const UNWRITABLE_IN_PATHS: &AsciiSet = &UNWRITABLE.add(b'?');
 
-fn members(event: &mut Map<String, Value>, name: &str) -> Members {
-    match event.remove(name) {
-        Some(Value::Object(members)) => Some(members),
-        _ => None,
-    }
+fn texts(list: Option<&Value>) -> impl Iterator<Item = &str> {
+    list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 fn rewrite(event: &mut Map<String, Value>, names: &[&str], written: impl Fn(&str) -> String) {

@@ -19,7 +19,7 @@ use lambda_http::{Adapter, Error, LambdaEvent, Request, RequestExt as _, Respons
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
 
-pub use self::headers::{Members, headers};
+pub use self::headers::headers;
 
 /// Serves the function's invocations through an HTTP service, for as long as the process lives.
 ///

@@ -13,6 +13,7 @@ use http::Method;
 use local::function::{Function, Invoked};
 use local::gateway::Cors;
 use local::stack::Stack;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use session::Sessions;
 use session::http::{DefaultErrorHandlers, ErrorHandlers as _};
@@ -246,10 +247,10 @@ impl SessionReader for Panics {
 #[tokio::test] // model: our handler over a store that panics; and the profile that lets the runtime catch it
 async fn row_18_a_panic_is_a_fault() {
     let sessions = Arc::new(Sessions::new(config(&[]), Panics));
-    let function = Function::new(move |event| {
+    let function = Function::new(move |event: Box<RawValue>| {
         let sessions = Arc::clone(&sessions);
         let (config, clock) = (AuthorizerConfig::default(), ManualClock::at(START));
-        async move { authorizer::handle(&sessions, &config, &clock, event).await }
+        async move { authorizer::handle(&sessions, &config, &clock, &event).await }
     });
     let front = FrontDoor::new(Kind::HttpSimple, function);
     let outcome = front.send(&get(&[("authorization", &bearer(&valid()))])).await;
