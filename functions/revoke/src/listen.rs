@@ -63,8 +63,7 @@ async fn end<S: UserRevoker>(
     })?;
     let Some(over) = over else { return Ok(()) };
     let ended = sessions.revoke_at_provider(over).await.map_err(|error| {
-        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-        tracing::error!(cause, "{error}");
+        tracing::error!(error = error.with_causes(), "the provider's sessions cannot be ended");
         Refusal::Unavailable
     })?;
     tracing::info!(ended = ended.len(), "the provider ended sessions");
