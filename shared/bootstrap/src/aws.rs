@@ -175,10 +175,11 @@ pub(super) fn connector() -> Connector {
     connector.tls_context(trust()).build()
 }
 
-/// The platform's bundle alone, where there is one: by default the client also parses every file of the
-/// certificate directory, the same certificates again.
+/// One bundle alone, where there is one, the platform's unless `SSL_CERT_FILE` names another: by default the
+/// client also parses every file of the certificate directory, the same certificates again.
 fn trust() -> TlsContext {
-    let Ok(bundle) = std::fs::read(LAMBDA_TRUST_BUNDLE) else { return TlsContext::default() };
+    let path = variable("SSL_CERT_FILE").unwrap_or_else(|| LAMBDA_TRUST_BUNDLE.to_owned());
+    let Ok(bundle) = std::fs::read(path) else { return TlsContext::default() };
     let trust = TrustStore::empty().with_pem_certificate(bundle);
     TlsContext::builder().with_trust_store(trust).build().unwrap_or_default()
 }
