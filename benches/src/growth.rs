@@ -16,7 +16,7 @@ use crate::cold::refreshing;
 use crate::lab::{Lab, event, refresh};
 use crate::plot;
 use crate::process::Process;
-use crate::report::{Section, micros, millis, number, table};
+use crate::report::{Section, count, micros, millis, number, table};
 use crate::rounds::{Contender, nanos, now, take_turns, timed};
 
 const TABLES: [usize; 3] = [1_000, 100_000, 1_000_000];
@@ -56,7 +56,7 @@ fn tables(section: &mut Section, labs: &[(usize, Lab)]) -> anyhow::Result<()> {
             for round in 0..=ROUNDS {
                 prepared.push(operation.prepare(lab, round)?);
             }
-            contenders.push(Contender::new(number(*sessions as f64), move || {
+            contenders.push(Contender::new(count(*sessions), move || {
                 operation.run(lab, prepared.pop().context("there is one for each round")?)
             }));
         }
@@ -162,10 +162,10 @@ fn lists(section: &mut Section, lab: &Lab) -> anyhow::Result<()> {
         let found = lab.sessions.sessions_of(&user_id, SystemClock.now());
         let (found, time) = timed(|| lab.runtime.block_on(found));
         anyhow::ensure!(found?.len() == sessions, "the list is not complete");
-        let requests = lab.take_requests() as f64;
+        let requests = lab.take_requests();
         let asked = event(LIST, &format!("sAccessToken={token}"))?;
         let (process, _) = Process::start(lab, &list, &asked)?;
-        let cells = [millis(nanos(time)), number(requests), number(process.peak_mib()?)];
+        let cells = [millis(nanos(time)), count(requests as usize), number(process.peak_mib()?)];
         rows.push(row("list", sessions, cells));
         if sessions == LISTS[2] {
             section.figure("growth.list.mib", process.peak_mib()?);
@@ -173,10 +173,10 @@ fn lists(section: &mut Section, lab: &Lab) -> anyhow::Result<()> {
 
         let (ended, time) = timed(|| lab.runtime.block_on(lab.sessions.revoke_all(&user_id)));
         anyhow::ensure!(ended?.len() == sessions, "not all were ended");
-        let requests = lab.take_requests() as f64;
+        let requests = lab.take_requests();
         add_sessions_of(lab, &user, sessions)?;
         let (process, _) = Process::start(lab, &end, &json!({ "userId": user }))?;
-        let cells = [millis(nanos(time)), number(requests), number(process.peak_mib()?)];
+        let cells = [millis(nanos(time)), count(requests as usize), number(process.peak_mib()?)];
         rows.push(row("end all", sessions, cells));
         if sessions == LISTS[2] {
             section.figure("growth.end.mib", process.peak_mib()?);
@@ -196,7 +196,7 @@ fn patient(program: Program) -> Program {
 }
 
 fn row(operation: &str, sessions: usize, [time, requests, memory]: [String; 3]) -> [String; 5] {
-    [operation.to_owned(), number(sessions as f64), time, requests, memory]
+    [operation.to_owned(), count(sessions), time, requests, memory]
 }
 
 /// How many items are made at once.

@@ -76,13 +76,22 @@ fn main() -> anyhow::Result<()> {
         ],
         What::Serve => return load::serve(),
     };
-    let mut sections = Vec::new();
+    // What one experiment lacks is no reason to lose the others.
+    let (mut sections, mut failures) = (Vec::new(), Vec::new());
     for measure in experiments {
-        let section = measure()?;
-        print(&section);
-        sections.push(section);
+        match measure() {
+            Ok(section) => {
+                print(&section);
+                sections.push(section);
+            }
+            Err(error) => failures.push(format!("{error:#}")),
+        }
     }
-    if write { page::write(&sections) } else { Ok(()) }
+    if write {
+        page::write(&sections)?;
+    }
+    anyhow::ensure!(failures.is_empty(), "{}", failures.join("\n"));
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "this is a command line tool")]

@@ -79,6 +79,11 @@ pub fn number(number: f64) -> String {
     }
 }
 
+/// What is counted.
+pub fn count(count: usize) -> String {
+    thousands(count as i64)
+}
+
 /// `1,234,567`.
 fn thousands(number: i64) -> String {
     let digits = number.abs().to_string();
