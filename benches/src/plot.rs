@@ -88,7 +88,7 @@ pub fn lines(x_name: &str, y_name: &str, lines: &[Line]) -> anyhow::Result<Strin
         if lines.len() > 1 {
             chart
                 .configure_series_labels()
-                .position(SeriesLabelPosition::UpperLeft)
+                .position(SeriesLabelPosition::LowerRight)
                 .background_style(WHITE.mix(0.8))
                 .label_font(ink(14))
                 .draw()?;
