@@ -163,7 +163,7 @@ fn summary(figures: &Figures) -> anyhow::Result<String> {
             "a month of a million users",
             format!("{} dollars", figure("cost.million_users")?),
             format!(
-                "Node and an always-on core {}, Cognito {}",
+                "Node with core and database in two zones {}, Cognito {}",
                 figure("cost.million_users.core")?,
                 figure("cost.million_users.cognito")?
             ),
