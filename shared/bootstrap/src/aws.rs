@@ -175,11 +175,13 @@ pub(super) fn connector() -> Connector {
     connector.tls_context(trust()).build()
 }
 
-/// One bundle alone, where there is one, the platform's unless `SSL_CERT_FILE` names another: by default the
-/// client also parses every file of the certificate directory, the same certificates again.
+/// The platform's bundle alone, where there is one: by default the client also parses every file of the
+/// certificate directory, the same certificates again. Not so if `SSL_CERT_FILE` names a bundle: it reads that
+/// one alone, and goes on where something in it is no certificate, which a bundle from here must not have.
 fn trust() -> TlsContext {
-    let path = variable("SSL_CERT_FILE").unwrap_or_else(|| LAMBDA_TRUST_BUNDLE.to_owned());
-    let Ok(bundle) = std::fs::read(path) else { return TlsContext::default() };
+    let is_named = variable("SSL_CERT_FILE").is_some();
+    let platforms = (!is_named).then(|| std::fs::read(LAMBDA_TRUST_BUNDLE).ok()).flatten();
+    let Some(bundle) = platforms else { return TlsContext::default() };
     let trust = TrustStore::empty().with_pem_certificate(bundle);
     TlsContext::builder().with_trust_store(trust).build().unwrap_or_default()
 }
