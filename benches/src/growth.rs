@@ -22,6 +22,8 @@ use crate::rounds::{Contender, nanos, now, take_turns, timed};
 const TABLES: [usize; 3] = [1_000, 100_000, 1_000_000];
 const LISTS: [usize; 3] = [10, 1_000, 100_000];
 const ROUNDS: usize = 151;
+/// Sessions that a list shows at most, as the function `sessions` does.
+const SHOWN: usize = 500;
 const LIST: &str = include_str!("../../events/sessions/ok-list.json");
 
 /// Fills tables of three sizes, and lets operations on them take turns.
@@ -138,8 +140,8 @@ impl Operation {
                     anyhow::ensure!(ended.len() == 10, "{} instead of 10", ended.len());
                 }
                 (_, Prepared::User(user)) => {
-                    let found = lab.sessions.sessions_of(&user, SystemClock.now()).await?;
-                    anyhow::ensure!(found.len() == 10, "{} instead of 10", found.len());
+                    let found = lab.sessions.used_last(&user, SHOWN, SystemClock.now()).await?;
+                    anyhow::ensure!(found.total == 10, "{} instead of 10", found.total);
                 }
             }
             Ok(nanos(begun.elapsed()))
@@ -159,9 +161,9 @@ fn lists(section: &mut Section, lab: &Lab) -> anyhow::Result<()> {
         let user_id = UserId::new(user.clone());
 
         lab.take_requests();
-        let found = lab.sessions.sessions_of(&user_id, SystemClock.now());
+        let found = lab.sessions.used_last(&user_id, SHOWN, SystemClock.now());
         let (found, time) = timed(|| lab.runtime.block_on(found));
-        anyhow::ensure!(found?.len() == sessions, "the list is not complete");
+        anyhow::ensure!(found?.total == sessions, "the list is not complete");
         let requests = lab.take_requests();
         let asked = event(LIST, &format!("sAccessToken={token}"))?;
         let (process, _) = Process::start(lab, &list, &asked)?;

@@ -5,8 +5,8 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use session::Sessions;
 use session::model::{
-    Device, Revocation, Session, SessionHandle, SessionInformation, SessionsOf, TenantId,
-    Timestamp, UserId,
+    Device, Revocation, Session, SessionHandle, SessionInformation, SessionSummary, SessionsOf,
+    TenantId, Timestamp, UserId,
 };
 use session::store::{DynamoDb, SessionReader as _};
 
@@ -90,8 +90,6 @@ async fn list(
 ) -> anyhow::Result<Ending> {
     let found = sessions.sessions_of(which, call.now).await?;
     if call.json {
-        let found = found.iter().map(|session| document(session, false));
-        let found = found.collect::<anyhow::Result<Vec<_>>>()?;
         terminal.json(&json!({ "sessions": found }))?;
         return Ok(Ending::Done);
     }
@@ -99,7 +97,7 @@ async fn list(
         terminal.line(&format!("{} has no session.", printable(which.user_id.as_str())))?;
         return Ok(Ending::Done);
     }
-    let row = |session: &SessionInformation| {
+    let row = |session: &SessionSummary| {
         vec![
             session.handle.to_string(),
             printable(session.subject.tenant_id.as_str()),
@@ -128,8 +126,11 @@ async fn show(
     let (state, revocation) = (state(&session, call.now), session.revocation.clone());
     let information = SessionInformation::from(session);
     if call.json {
-        let mut document = document(&information, with_data)?;
+        let mut document = serde_json::to_value(&information)?;
         if let Some(members) = document.as_object_mut() {
+            if !with_data {
+                members.remove("sessionDataInDatabase");
+            }
             members.insert("state".to_owned(), state.into());
             members.insert("revocation".to_owned(), serde_json::to_value(&revocation)?);
         }
@@ -137,27 +138,28 @@ async fn show(
         return Ok(Ending::Done);
     }
     let at = |at: Timestamp| format!("{} ({})", instant(at), distance(at, call.now));
-    let subject = &information.subject;
+    let SessionInformation { summary, session_data, access_token_payload } = information;
+    let subject = &summary.subject;
     let mut rows = vec![
         ("session", handle.to_string()),
         ("state", state.to_owned()),
         ("user", printable(subject.user_id.as_str())),
         ("login method's user", printable(subject.recipe_user_id.as_str())),
         ("tenant", printable(subject.tenant_id.as_str())),
-        ("created", at(information.created_at)),
-        ("last refreshed", at(information.last_refreshed_at)),
-        ("ends", at(information.expires_at)),
-        ("last used by", device(&information.last_used_by)),
-        ("bound to a device", if information.device_bound { "yes" } else { "no" }.to_owned()),
+        ("created", at(summary.created_at)),
+        ("last refreshed", at(summary.last_refreshed_at)),
+        ("ends", at(summary.expires_at)),
+        ("last used by", device(&summary.last_used_by)),
+        ("bound to a device", if summary.device_bound { "yes" } else { "no" }.to_owned()),
     ];
     if let Some(Revocation::Reuse { presented, presented_by }) = &revocation {
         rows.push(("ended for", format!("reuse: refresh token {presented} was presented again")));
         rows.push(("presented by", device(presented_by)));
     }
-    let claims = Value::Object(information.access_token_payload).to_string();
+    let claims = Value::Object(access_token_payload).to_string();
     rows.push(("claims", printable(&claims)));
-    let data = Value::Object(information.session_data.clone()).to_string();
-    let members = count(information.session_data.len(), "member");
+    let members = count(session_data.len(), "member");
+    let data = Value::Object(session_data).to_string();
     let data = if with_data { printable(&data) } else { format!("{members}; --data shows them") };
     rows.push(("session data", data));
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
@@ -173,7 +175,9 @@ async fn end(
     handle: &SessionHandle,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Ending> {
-    let Some(found) = sessions.information(handle, call.now).await? else {
+    let Some(SessionInformation { summary: found, .. }) =
+        sessions.information(handle, call.now).await?
+    else {
         return no_session(call, handle, terminal);
     };
     let question = format!(
@@ -192,7 +196,7 @@ async fn end_all(
     which: SessionsOf<'_>,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<Ending> {
-    let number = sessions.handles_of(which, call.now).await?.len();
+    let number = sessions.used_last(which, 0, call.now).await?.total;
     let user = printable(which.user_id.as_str());
     terminal.confirm(&format!("End {} of {user}?", count(number, "session")), call.yes)?;
     let handles = sessions.revoke_all(which).await?;
@@ -273,15 +277,6 @@ fn state(session: &Session, now: Timestamp) -> &'static str {
         None if session.is_alive(now) => "alive",
         None => "expired",
     }
-}
-
-/// As the contract names its members; what the application keeps only if it was asked for.
-fn document(session: &SessionInformation, with_data: bool) -> anyhow::Result<Value> {
-    let mut document = serde_json::to_value(session)?;
-    if let (false, Some(members)) = (with_data, document.as_object_mut()) {
-        members.remove("sessionDataInDatabase");
-    }
-    Ok(document)
 }
 
 fn device(device: &Device) -> String {

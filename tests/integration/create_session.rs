@@ -9,7 +9,7 @@ use http::Method;
 use local::invoke::InvokeApi;
 use serde_json::{Value, json};
 use session::Sessions;
-use session::model::{SessionsOf, UserId};
+use session::model::{Clock as _, SessionsOf, UserId};
 use session::store::{SessionLister as _, SessionReader as _};
 use testkit::{Fault, Harness};
 
@@ -39,10 +39,10 @@ fn token<'a>(answer: &'a Value, name: &str) -> &'a str {
     answer["tokens"][name].as_str().unwrap_or_else(|| panic!("{answer}"))
 }
 
-/// How many sessions the user has, whatever became of them.
+/// How many sessions the user has.
 async fn count(stack: &Harness, user: &str) -> usize {
     let user = UserId::new(user);
-    let page = stack.store.sessions_page(SessionsOf::user(&user), None).await;
+    let page = stack.store.sessions_page(SessionsOf::user(&user), None, stack.clock.now()).await;
     page.unwrap().sessions.len()
 }
 

@@ -99,7 +99,7 @@ async fn an_expired_session_is_over_on_a_strict_route_even_if_its_token_is_not()
     let stack = Harness::new(&[]).await;
     let tokens = stack.sign_in("cookie").await;
     let handle = claims(&tokens.access)["sessionHandle"].as_str().unwrap().parse().unwrap();
-    let session = sessions(&stack).information(&handle, START).await.unwrap().unwrap();
+    let session = sessions(&stack).information(&handle, START).await.unwrap().unwrap().summary;
     stack.clock.set(session.expires_at);
     let mut token = crate::mint::Jwt::valid().claim("exp", session.expires_at.as_secs() + 60);
     token = token.claim("sessionHandle", handle.to_string());
@@ -127,8 +127,8 @@ async fn a_handler_reads_and_changes_its_session() {
             session.update_session_data(map(json!({ "a": [1] }))).await?;
             assert_eq!(json!(session.session_data().await?), json!({ "a": [1] }));
             let information = session.information().await?;
-            assert_eq!(information.created_at, START);
-            assert_eq!(information.expires_at, after(8_640_000));
+            assert_eq!(information.summary.created_at, START);
+            assert_eq!(information.summary.expires_at, after(8_640_000));
             session.set_claim_value("c", json!("x")).await?;
             assert_eq!(session.claim_value("c"), Some(json!("x")));
             assert_eq!(claims(&session.access_token())["c"]["v"], "x");

@@ -6,10 +6,11 @@ use std::time::Duration;
 use http::Request;
 use serde_json::{Map, Value, json};
 use session::model::{
-    Clock as _, Device, NewSession, SessionHandle, SessionsOf, TenantId, Timestamp, UserId,
+    Clock as _, Device, DeviceKey, NewSession, Session, SessionHandle, SessionsOf, TenantId,
+    Timestamp, UserId,
 };
 use session::service::{AntiCsrfProof, IssuedTokens};
-use session::store::{DynamoDb, SessionReader as _};
+use session::store::{DynamoDb, SessionCreator as _, SessionReader as _};
 use session::token::UnverifiedRefreshToken;
 use session::{SessionError, Sessions};
 use testkit::clock::START;
@@ -193,6 +194,39 @@ async fn a_list_of_many_sessions_is_complete_and_one_query_a_page() {
     let calls = harness.wire.take_calls();
     assert!(calls.iter().all(|call| call.operation == "Query"), "{calls:?}");
     assert!((3..=5).contains(&calls.len()), "{} pages", calls.len());
+}
+
+/// Claims and data may be large, and there may be many sessions: lists do not even read them.
+#[tokio::test]
+async fn a_list_tells_what_the_information_tells_but_for_claims_and_data() {
+    let (harness, sessions) = service(&[("SESSION_ABSOLUTE_TTL_SECONDS", "7200")]).await;
+    let new = NewSession {
+        access_token_payload: map(json!({ "role": "member" })),
+        session_data: map(json!({ "large": "x".repeat(100_000) })),
+        ..NewSession::for_user("user-1")
+    };
+    let tokens = create(&sessions, new, START).await;
+    refresh(&sessions, &tokens, "phone", after(60)).await;
+    let alike = harness.store.session(&tokens.handle).await.unwrap().unwrap();
+    let key: DeviceKey = format!("dpop:{}", "A".repeat(43)).parse().unwrap();
+    for (key, is_pending) in [(None, false), (Some(key), true), (Some(key), false)] {
+        let handle = SessionHandle::random(&alike.subject.user_id, &mut bootstrap::system_rng());
+        let session =
+            Session { handle, device_key: key, device_pending: is_pending, ..alike.clone() };
+        harness.store.create_session(&session).await.unwrap();
+    }
+
+    let bytes = harness.wire.answered();
+    let listed = sessions.sessions_of(&UserId::new("user-1"), after(61)).await.unwrap();
+    let bytes = harness.wire.answered() - bytes;
+
+    assert_eq!(listed.len(), 4);
+    assert_eq!(listed.iter().filter(|session| session.device_bound).count(), 1);
+    for session in listed {
+        let information = sessions.information(&session.handle, after(61)).await.unwrap();
+        assert_eq!(session, information.unwrap().summary);
+    }
+    assert!(bytes < 10_000, "{bytes} bytes");
 }
 
 #[tokio::test]

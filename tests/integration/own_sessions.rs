@@ -11,9 +11,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use session::Sessions;
-use session::model::{Authentication, Device, NewSession, SessionHandle, TenantId};
+use session::model::{Authentication, Device, NewSession, Session, SessionHandle, TenantId};
 use session::service::IssuedTokens;
-use session::store::{DynamoDb, SessionReader as _};
+use session::store::{DynamoDb, SessionCreator as _, SessionReader as _};
 use testkit::clock::START;
 use testkit::front_door::shape;
 use testkit::harness::{Tokens, config, text};
@@ -89,8 +89,30 @@ async fn the_list_has_what_a_user_needs_to_know_a_device_by() {
             "lastUsedBy": {},
             "deviceBound": false,
         },
-    ]});
+    ], "total": 2 });
     assert_eq!((status, listed), (200, expected));
+}
+
+#[tokio::test]
+async fn of_many_sessions_those_used_last_are_listed_and_all_are_counted() {
+    let (stack, sessions) = service(&[]).await;
+    let here = signed_in(&sessions, "user-1", "public").await;
+    let used_once = stack.store.session(&here.handle).await.unwrap().unwrap();
+    for second in 1..=500 {
+        let handle =
+            SessionHandle::random(&used_once.subject.user_id, &mut bootstrap::system_rng());
+        let created_at = after(second);
+        let session = Session { handle, created_at, ..used_once.clone() };
+        stack.store.create_session(&session).await.unwrap();
+    }
+
+    let (_, listed) = ask(&stack, Method::GET, SESSIONS, &here.access.token).await;
+
+    let used = listed["sessions"].as_array().unwrap().iter();
+    let used: Vec<_> = used.map(|it| it["lastRefreshedAt"].as_u64().unwrap()).collect();
+    let expected: Vec<_> = (1..=500).rev().map(|second| after(second).as_millis()).collect();
+    assert!(used == expected, "{} from {:?} to {:?}", used.len(), used.first(), used.last());
+    assert_eq!(listed["total"], 501);
 }
 
 #[tokio::test]

@@ -66,8 +66,8 @@ async fn show(session: &RequestSession) -> Answer {
         "userId": session.user_id(),
         "roles": session.claim_value(ROLES),
         "settings": kept.session_data,
-        "signedInAt": kept.created_at,
-        "endsAt": kept.expires_at,
+        "signedInAt": kept.summary.created_at,
+        "endsAt": kept.summary.expires_at,
     })))
 }
 

@@ -39,17 +39,18 @@ pub(crate) async fn read<S: SessionReader>(call: &Call<'_, S>) -> Answered {
     let Some(found) = call.information().await? else {
         return Ok(no_session());
     };
+    let session = &found.summary;
     let mut body = json!({
         "status": "OK",
-        "sessionHandle": found.handle,
-        "userId": found.subject.user_id,
+        "sessionHandle": session.handle,
+        "userId": session.subject.user_id,
         "userDataInDatabase": found.session_data,
         "userDataInJWT": found.access_token_payload,
-        "expiry": found.expires_at,
-        "timeCreated": found.created_at,
-        "tenantId": found.subject.tenant_id,
+        "expiry": session.expires_at,
+        "timeCreated": session.created_at,
+        "tenantId": session.subject.tenant_id,
     });
-    call.add_recipe_user(&mut body, &found.subject.recipe_user_id);
+    call.add_recipe_user(&mut body, &session.subject.recipe_user_id);
     Ok(ok(body))
 }
 

@@ -72,6 +72,7 @@ pub struct Wire {
 #[derive(Default)]
 struct State {
     calls: Vec<Call>,
+    answered: usize,
     script: VecDeque<Option<Fault>>,
     always: Option<Fault>,
     governor: Option<Governor>,
@@ -120,6 +121,11 @@ impl Wire {
     /// The requests since the last call of this method.
     pub fn take_calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.state.lock().unwrap().calls)
+    }
+
+    /// The bytes of all answers so far.
+    pub fn answered(&self) -> usize {
+        self.state.lock().unwrap().answered
     }
 
     fn next_fault(&self) -> Option<Fault> {
@@ -238,11 +244,14 @@ impl HttpConnector for Wire {
             return self.governed(treatment, target, body);
         }
         let outcome = outcome(self.next_fault(), || self.metered(&target, body));
-        let (status, units) = match &outcome {
-            Outcome::Answered { status, units, .. } => (*status, *units),
-            Outcome::Broken | Outcome::Silent => (0, None),
+        let (status, units, bytes) = match &outcome {
+            Outcome::Answered { status, units, body } => (*status, *units, body.len()),
+            Outcome::Broken | Outcome::Silent => (0, None, 0),
         };
-        self.state.lock().unwrap().calls.push(Call { operation, units, status });
+        let mut state = self.state.lock().unwrap();
+        state.calls.push(Call { operation, units, status });
+        state.answered += bytes;
+        drop(state);
         HttpConnectorFuture::new(received(outcome))
     }
 }

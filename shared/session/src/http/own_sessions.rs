@@ -13,9 +13,9 @@ use super::respond::{DefaultErrorHandlers, Response, json, not_found, refusal};
 use super::{Endpoint, TokenHeaders, TransferMethod, Verified, VerifyOptions, verify};
 use crate::error::SessionError;
 use crate::model::{
-    ClaimValidator, Device, SessionHandle, SessionInformation, SessionsOf, Subject, Timestamp,
+    ClaimValidator, Device, SessionHandle, SessionSummary, SessionsOf, Subject, Timestamp,
 };
-use crate::service::{RevocationCause, Sessions};
+use crate::service::{RevocationCause, Sessions, UsedLast};
 use crate::store::{PublicKeyReader, SessionLister, SessionReader, SessionRevoker, UserRevoker};
 
 /// Sessions in one answer: 600 KB at most, where a function may answer 6 MB.
@@ -88,7 +88,7 @@ async fn owner<S: SessionReader>(
     Ok(Owner { here: session.handle, subject: session.subject })
 }
 
-/// A session as its owner sees it, under the names of [`SessionInformation`].
+/// A session as its owner sees it, under the names of [`SessionSummary`].
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Listed {
@@ -107,19 +107,19 @@ impl Owner {
         SessionsOf::user(&self.subject.user_id).in_tenant(&self.subject.tenant_id)
     }
 
-    /// Those used last first.
+    /// Those used last first, and how many there are.
     async fn list<S: SessionLister>(
         &self,
         sessions: &Sessions<S>,
         now: Timestamp,
     ) -> Result<Response, SessionError> {
-        let own = sessions.sessions_of(self.sessions(), now).await?;
-        let listed = own.into_iter().take(MAX_LISTED).map(|session| self.shown(session));
-        let listed: Vec<_> = listed.collect();
-        Ok(json(StatusCode::OK, &json!({ "sessions": listed })))
+        let UsedLast { sessions, total } =
+            sessions.used_last(self.sessions(), MAX_LISTED, now).await?;
+        let listed: Vec<_> = sessions.into_iter().map(|session| self.shown(session)).collect();
+        Ok(json(StatusCode::OK, &json!({ "sessions": listed, "total": total })))
     }
 
-    fn shown(&self, session: SessionInformation) -> Listed {
+    fn shown(&self, session: SessionSummary) -> Listed {
         Listed {
             session_handle: session.handle,
             current: session.handle == self.here,
@@ -159,8 +159,8 @@ impl Owner {
         }
         let found = sessions.information(&handle, now).await?;
         let is_own = found.is_some_and(|found| {
-            (&found.subject.user_id, &found.subject.tenant_id)
-                == (&self.subject.user_id, &self.subject.tenant_id)
+            let found = &found.summary.subject;
+            (&found.user_id, &found.tenant_id) == (&self.subject.user_id, &self.subject.tenant_id)
         });
         let user_id = Some(&self.subject.user_id);
         if is_own && sessions.end(&handle, user_id, RevocationCause::ByHandle).await? {

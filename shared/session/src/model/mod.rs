@@ -19,6 +19,6 @@ pub use provider::{AtProvider, ProviderKey, ProviderKeys, ProviderSession};
 pub use refresh::{Decision, Presented, RefreshPolicy, RefreshState, decide};
 pub use session::{
     Assurance, Device, DeviceChange, Keeper, NewSession, PayloadSize, Repeats, Revocation, Session,
-    SessionInformation, SessionLifetimes, SessionsOf,
+    SessionInformation, SessionLifetimes, SessionSummary, SessionsOf,
 };
 pub use time::{Clock, Timestamp};

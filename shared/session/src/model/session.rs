@@ -164,11 +164,12 @@ impl<'a> From<&'a UserId> for SessionsOf<'a> {
     }
 }
 
-/// What may be told of a session (contract §6.1), to its user or to an administrator: the list of
-/// devices somebody is signed in on consists of these. Serialises to the names of the contract.
+/// What lists tell of a session (contract §6.1), to its user or to an administrator: the list of devices
+/// somebody is signed in on consists of these. It is as large for a session of many claims and much data as
+/// for one without. Serialises to the names of the contract.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SessionInformation {
+pub struct SessionSummary {
     /// Its public name.
     #[serde(rename = "sessionHandle")]
     pub handle: SessionHandle,
@@ -188,6 +189,15 @@ pub struct SessionInformation {
     /// Whether it is bound to a key of the device, which has proved it; left out when serialised if it is not.
     #[serde(skip_serializing_if = "is_false")]
     pub device_bound: bool,
+}
+
+/// What may be told of a session (contract §6.1). Serialises to the names of the contract.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionInformation {
+    /// What lists tell of it.
+    #[serde(flatten)]
+    pub summary: SessionSummary,
     /// What the application keeps with it.
     #[serde(rename = "sessionDataInDatabase")]
     pub session_data: Map<String, Value>,
@@ -212,7 +222,7 @@ impl SessionInformation {
 impl From<Session> for SessionInformation {
     fn from(session: Session) -> Self {
         let device_bound = session.proved_device_key().is_some();
-        Self {
+        let summary = SessionSummary {
             handle: session.handle,
             created_at: session.created_at,
             expires_at: session.refresh.ends_at(),
@@ -220,6 +230,9 @@ impl From<Session> for SessionInformation {
             subject: session.subject,
             last_used_by: session.last_used_by,
             device_bound,
+        };
+        Self {
+            summary,
             session_data: session.session_data,
             access_token_payload: session.access_token_payload,
         }

@@ -1,12 +1,15 @@
 //! Looking after sessions by their handles and by their users: list, read, change, end
 //! (contract §6.1).
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::{RevocationCause, Sessions, limits};
 use crate::error::SessionError;
 use crate::model::{
-    AtProvider, Session, SessionHandle, SessionInformation, SessionsOf, TenantId, Timestamp, UserId,
+    AtProvider, Session, SessionHandle, SessionInformation, SessionSummary, SessionsOf, TenantId,
+    Timestamp, UserId,
 };
 use crate::store::dynamodb::Cursor;
 use crate::store::{
@@ -44,8 +47,19 @@ impl<S: SessionReader> Sessions<S> {
     }
 }
 
+/// The sessions of a user that were used last.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UsedLast {
+    /// As many as were asked for, those used last first.
+    pub sessions: Vec<SessionSummary>,
+    /// How many are alive, with those that are left out.
+    pub total: usize,
+}
+
 impl<S: SessionLister> Sessions<S> {
     /// The sessions of a user that are alive, those used last first: one query a page.
+    ///
+    /// Somebody may have any number of sessions; [`Self::used_last`] needs no more memory for many.
     ///
     /// # Errors
     ///
@@ -54,9 +68,25 @@ impl<S: SessionLister> Sessions<S> {
         &self,
         which: impl Into<SessionsOf<'_>>,
         now: Timestamp,
-    ) -> Result<Vec<SessionInformation>, SessionError> {
-        let sessions = self.all_alive(which.into(), now).await?;
-        Ok(sessions.into_iter().map(SessionInformation::from).collect())
+    ) -> Result<Vec<SessionSummary>, SessionError> {
+        Ok(self.used_last(which, usize::MAX, now).await?.sessions)
+    }
+
+    /// Of the sessions of a user that are alive the `most` that were used last: one query a page. Besides them
+    /// only one page is in memory, which `DynamoDB` bounds by 1 MB.
+    ///
+    /// # Errors
+    ///
+    /// Store faults as they are.
+    pub async fn used_last(
+        &self,
+        which: impl Into<SessionsOf<'_>>,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<UsedLast, SessionError> {
+        let found = self.newest(which.into(), most, now, |session| session).await?;
+        let total = found.seen;
+        Ok(UsedLast { sessions: found.into_newest_first(), total })
     }
 
     /// The handles of the sessions of a user that are alive, those used last first: one query a page.
@@ -69,30 +99,56 @@ impl<S: SessionLister> Sessions<S> {
         which: impl Into<SessionsOf<'_>>,
         now: Timestamp,
     ) -> Result<Vec<SessionHandle>, SessionError> {
-        let sessions = self.all_alive(which.into(), now).await?;
-        Ok(sessions.into_iter().map(|session| session.handle).collect())
+        let found = self.newest(which.into(), usize::MAX, now, |session| session.handle).await?;
+        Ok(found.into_newest_first())
     }
 
     /// Whoever asks at whichever time gets the same order.
-    async fn all_alive(
+    async fn newest<T>(
         &self,
         which: SessionsOf<'_>,
+        most: usize,
         now: Timestamp,
-    ) -> Result<Vec<Session>, SessionError> {
-        let mut alive = Vec::new();
+        keep: fn(SessionSummary) -> T,
+    ) -> Result<Newest<T>, SessionError> {
+        let mut newest = Newest::new(most);
         let mut after = None;
         loop {
-            let page = self.store.sessions_page(which, after.as_ref()).await?;
-            alive.extend(page.sessions.into_iter().filter(|session| session.is_alive(now)));
+            let page = self.store.sessions_page(which, after.as_ref(), now).await?;
+            for session in page.sessions {
+                newest.add((session.last_refreshed_at, session.handle), keep(session));
+            }
             after = page.next;
             if after.is_none() {
-                break;
+                return Ok(newest);
             }
         }
-        alive.sort_by_key(|session| {
-            std::cmp::Reverse((session.last_refreshed_at(), session.handle))
-        });
-        Ok(alive)
+    }
+}
+
+/// Of what comes in any order the newest, and never more than `most` of it.
+#[derive(Debug)]
+struct Newest<T> {
+    most: usize,
+    kept: BTreeMap<(Timestamp, SessionHandle), T>,
+    seen: usize,
+}
+
+impl<T> Newest<T> {
+    const fn new(most: usize) -> Self {
+        Self { most, kept: BTreeMap::new(), seen: 0 }
+    }
+
+    fn add(&mut self, used: (Timestamp, SessionHandle), session: T) {
+        self.seen += 1;
+        self.kept.insert(used, session);
+        if self.kept.len() > self.most {
+            self.kept.pop_first();
+        }
+    }
+
+    fn into_newest_first(self) -> Vec<T> {
+        self.kept.into_values().rev().collect()
     }
 }
 
@@ -346,4 +402,37 @@ fn measured(
     }
     let seen_version = seen.payload_size.version;
     Ok(PayloadRoom::Measured { bytes: bytes as u64, seen_version })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A session's use, of which many are at the same time.
+    fn uses() -> impl Strategy<Value = Vec<(Timestamp, SessionHandle)>> {
+        let of = |(number, millis)| {
+            let handle = SessionHandle::of_sign_in(&UserId::new("user-1"), &format!("{number}"));
+            (Timestamp::from_millis(millis), handle)
+        };
+        let unique = proptest::collection::hash_map(any::<u16>(), 0_u64..20, 0..60);
+        unique.prop_map(move |found| found.into_iter().map(of).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn the_newest_are_kept_as_if_all_were_sorted_and_cut(uses in uses(), most in 0_usize..70) {
+            let mut newest = Newest::new(most);
+            for used in &uses {
+                newest.add(*used, *used);
+                prop_assert!(newest.kept.len() <= most);
+            }
+            prop_assert_eq!(newest.seen, uses.len());
+            let mut expected = uses;
+            expected.sort_by_key(|used| std::cmp::Reverse(*used));
+            expected.truncate(most);
+            prop_assert_eq!(newest.into_newest_first(), expected);
+        }
+    }
 }

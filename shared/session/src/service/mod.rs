@@ -25,6 +25,7 @@ pub use self::events::{Listener, RevocationCause, SessionEvent, Told};
 pub use self::jwt::NewJwt;
 use self::keys::KeyRing;
 pub use self::keys::SigningKeys;
+pub use self::manage::UsedLast;
 pub use self::refresh::{AntiCsrfProof, DeviceProof, RefreshOutcome, Refreshed};
 pub use self::regenerate::Regenerated;
 pub use self::reissue::ReissuedToken;

@@ -20,7 +20,7 @@ pub use self::keys::{StoredKeys, StoredMasterKey, StoredSigningKey};
 pub use self::seal::{Answer, DataKey, DataKeys, SealContext};
 use crate::model::{
     Device, DeviceKey, Generation, KeyDemand, RefreshPolicy, Revocation, Session, SessionHandle,
-    SessionsOf, TenantId, Timestamp, UserId, provider::ProviderKey,
+    SessionSummary, SessionsOf, TenantId, Timestamp, UserId, provider::ProviderKey,
 };
 use crate::token::PublishedKey;
 
@@ -91,8 +91,8 @@ pub enum PayloadRoom {
 /// A part of a user's sessions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SessionPage {
-    /// The sessions, tombstones and expired ones included.
-    pub sessions: Vec<Session>,
+    /// The sessions of this part that are alive, in no order that means anything.
+    pub sessions: Vec<SessionSummary>,
     /// Where the next part begins; `None` if this was the last.
     pub next: Option<SessionHandle>,
 }
@@ -112,8 +112,8 @@ pub trait SessionReader {
 
 /// Reads the sessions of a user.
 pub trait SessionLister {
-    /// The sessions after `after`, up to a page; strongly consistent, so that none is missing whose
-    /// creation was acknowledged before.
+    /// The sessions after `after` that are alive at `now`, up to a page; strongly consistent, so that none
+    /// is missing whose creation was acknowledged before.
     ///
     /// # Errors
     ///
@@ -122,6 +122,7 @@ pub trait SessionLister {
         &self,
         which: SessionsOf<'_>,
         after: Option<&SessionHandle>,
+        now: Timestamp,
     ) -> impl Future<Output = Result<SessionPage, StoreError>> + Send;
 }
 

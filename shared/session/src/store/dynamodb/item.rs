@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -15,7 +16,8 @@ use super::DynamoDb;
 use crate::model::ids::UserPartition;
 use crate::model::{
     Device, DeviceKey, Generation, Keeper, PayloadSize, ProviderKey, ProviderKeys, RefreshState,
-    Repeats, Revocation, Session, SessionHandle, Subject, TenantId, Timestamp, UserId,
+    Repeats, Revocation, Session, SessionHandle, SessionSummary, Subject, TenantId, Timestamp,
+    UserId,
 };
 use crate::store::StoreError;
 
@@ -82,6 +84,27 @@ struct SessionItem {
     revocation: Option<Revocation>,
     ttl: u64,
 }
+
+/// What lists read of it. Claims and data may be hundreds of kilobytes, and a user may have any number of
+/// sessions.
+#[derive(Deserialize)]
+struct SummaryItem {
+    user_id: UserId,
+    recipe_user_id: UserId,
+    tenant_id: TenantId,
+    created_at: u64,
+    expires_at: u64,
+    absolute_end: Option<u64>,
+    minted_at: u64,
+    last_used_by: Device,
+    device_key: Option<DeviceKey>,
+    device_pending: Option<bool>,
+    revoked_at: Option<u64>,
+}
+
+/// The attributes of [`SummaryItem`], the handle, and what [`read`] asks for.
+pub(super) const SUMMARY: &str = "sk, #format, user_id, recipe_user_id, tenant_id, created_at, \
+    expires_at, absolute_end, minted_at, last_used_by, device_key, device_pending, revoked_at";
 
 impl DynamoDb {
     /// The key of a session's item. No handle leads to a session of another application.
@@ -154,8 +177,8 @@ pub(super) fn from_session(pk: String, session: &Session) -> Result<Item, StoreE
     serde_dynamo::to_item(item).map_err(|error| inconsistent(&session.handle, &error))
 }
 
-/// The session that an item holds.
-pub(super) fn to_session(handle: &SessionHandle, item: Item) -> Result<Session, StoreError> {
+/// What the attributes of an item say, if it has the layout that this version knows.
+fn read<T: DeserializeOwned>(handle: &SessionHandle, item: Item) -> Result<T, StoreError> {
     let format = item.get("format").and_then(|value| value.as_n().ok()).map(String::as_str);
     if format != Some("1") {
         let found = format.unwrap_or("none");
@@ -167,8 +190,37 @@ pub(super) fn to_session(handle: &SessionHandle, item: Item) -> Result<Session, 
     if !item.values().all(is_known) {
         return Err(inconsistent(handle, &"an attribute of an unknown type"));
     }
-    let item: SessionItem =
-        serde_dynamo::from_item(item).map_err(|error| inconsistent(handle, &error))?;
+    serde_dynamo::from_item(item).map_err(|error| inconsistent(handle, &error))
+}
+
+/// What lists tell of the session that an item holds; `None` if it is over at `now`. As [`Session`] has it.
+pub(super) fn to_summary(
+    handle: &SessionHandle,
+    item: Item,
+    now: Timestamp,
+) -> Result<Option<SessionSummary>, StoreError> {
+    let item: SummaryItem = read(handle, item)?;
+    let ends_at = item.absolute_end.map_or(item.expires_at, |end| end.min(item.expires_at));
+    let summary = SessionSummary {
+        handle: *handle,
+        subject: Subject {
+            user_id: item.user_id,
+            recipe_user_id: item.recipe_user_id,
+            tenant_id: item.tenant_id,
+        },
+        created_at: Timestamp::from_millis(item.created_at),
+        expires_at: Timestamp::from_millis(ends_at),
+        last_refreshed_at: instant(item.minted_at)
+            .unwrap_or_else(|| Timestamp::from_millis(item.created_at)),
+        last_used_by: item.last_used_by,
+        device_bound: item.device_key.is_some() && item.device_pending != Some(true),
+    };
+    Ok(Some(summary).filter(|found| item.revoked_at.is_none() && found.expires_at > now))
+}
+
+/// The session that an item holds.
+pub(super) fn to_session(handle: &SessionHandle, item: Item) -> Result<Session, StoreError> {
+    let item: SessionItem = read(handle, item)?;
     let Some(current) = Generation::new(item.current) else {
         return Err(inconsistent(handle, &"generation 0"));
     };

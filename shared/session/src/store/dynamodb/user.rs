@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
 
 use super::{DynamoDb, item};
 use crate::model::ids::UserPartition;
-use crate::model::{AtProvider, ProviderKey, SessionHandle, SessionsOf, UserId};
+use crate::model::{AtProvider, ProviderKey, SessionHandle, SessionsOf, Timestamp, UserId};
 use crate::store::{SessionLister, SessionPage, StoreError, UserRevoker};
 
 /// Deletes in one batch at most (`DynamoDB` quota).
@@ -70,15 +70,17 @@ impl SessionLister for DynamoDb {
         &self,
         which: SessionsOf<'_>,
         after: Option<&SessionHandle>,
+        now: Timestamp,
     ) -> Result<SessionPage, StoreError> {
-        let page = self.query(which, after).send().await;
+        let page = self.query(which, after).projection_expression(item::SUMMARY);
+        let page = page.expression_attribute_names("#format", "format").send().await;
         let page = page.map_err(|error| StoreError::from_sdk("Query", error))?;
         let next = next(&page);
         let found = page.items.unwrap_or_default().into_iter();
         let found = found.filter_map(|item| handle_of(&item).map(|handle| (handle, item)));
         let sessions = found
             .filter(|(handle, _)| Some(handle) != which.except)
-            .map(|(handle, item)| item::to_session(&handle, item))
+            .filter_map(|(handle, item)| item::to_summary(&handle, item, now).transpose())
             .collect::<Result<_, _>>()?;
         Ok(SessionPage { sessions, next })
     }
