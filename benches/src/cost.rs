@@ -30,9 +30,10 @@ mod price {
     /// A user who was active in the month, beyond the first 10,000: plan Essentials (Amazon Cognito pricing).
     pub const COGNITO_USER: Dollars = 0.015;
 
-    /// An hour of an EC2 instance t4g.small: AWS's price as it is known, not looked up again.
+    /// An hour of an EC2 instance t4g.small: AWS's price as it is known; no page of today was found.
     pub const CORE_HOUR: Dollars = 0.0168;
-    /// An hour of an Application Load Balancer: AWS's price as it is known, not looked up again, without capacity units.
+    /// An hour of an Application Load Balancer, without capacity units, as AWS's page had it on 2026-09-20.
+    /// <https://raw.githubusercontent.com/api-evangelist/amazon-elastic-load-balancing/refs/heads/main/plans/amazon-elastic-load-balancing-plans-pricing.yml>, read 2026-11-28.
     pub const BALANCER_HOUR: Dollars = 0.0225;
     /// An hour of PostgreSQL on db.t4g.micro, in one zone.
     /// <https://infratally.com/articles/aws-rds-pricing-explained-2026.html>, read 2026-11-28.

@@ -16,7 +16,7 @@ use crate::cold::refreshing;
 use crate::lab::{Lab, event, refresh};
 use crate::plot;
 use crate::process::Process;
-use crate::report::{Section, count, micros, millis, number, table};
+use crate::report::{Section, count, mean, micros, millis, number, table};
 use crate::rounds::{Contender, nanos, now, take_turns, timed};
 
 const TABLES: [usize; 3] = [1_000, 100_000, 1_000_000];
@@ -83,7 +83,7 @@ fn tables(section: &mut Section, labs: &[(usize, Lab)]) -> anyhow::Result<()> {
                 one.name.clone(),
                 micros(one.median()),
                 ratio,
-                number(requests),
+                mean(requests),
             ]);
         }
     }

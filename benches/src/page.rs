@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use crate::report::{Figures, Section, number, table};
+use crate::report::{Figures, Section, mean, number, table};
 
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// Where the text of every experiment is, and the plots below.
@@ -113,7 +113,7 @@ fn goals(figures: &Figures) -> String {
         Some([
             (*what).to_owned(),
             format!("{text} {unit}").trim().to_owned(),
-            format!("{} {unit}", number(found)).trim().to_owned(),
+            if unit.is_empty() { mean(found) } else { format!("{} {unit}", number(found)) },
             verdict.to_owned(),
         ])
     });
@@ -220,12 +220,13 @@ mod tests {
 
     #[test]
     fn a_goal_is_judged_by_its_bound_and_left_out_if_nothing_was_measured() {
-        let figures = [("verify.RS256", 1.2), ("cold.node", 60.0)];
+        let figures = [("verify.RS256", 1.2), ("cold.node", 60.0), ("load.errors", 0.0)];
         let figures = figures.map(|(name, figure)| (name.to_owned(), figure)).into_iter().collect();
         let text = goals(&figures);
         assert!(text.contains("RS256 | ≤ 1.15 × | 1.20 × | **missed** |"), "{text}");
         assert!(text.contains("≥ 50 × | 60.0 × | reached |"), "{text}");
-        assert_eq!(text.lines().count(), 4, "{text}");
+        assert!(text.contains("errors under load | ≤ 0 | 0 | reached |"), "{text}");
+        assert_eq!(text.lines().count(), 5, "{text}");
     }
 
     #[test]

@@ -79,6 +79,11 @@ pub fn number(number: f64) -> String {
     }
 }
 
+/// What was counted on average: a whole number as such.
+pub fn mean(mean: f64) -> String {
+    if mean.fract() == 0.0 { thousands(mean as i64) } else { number(mean) }
+}
+
 /// What is counted.
 pub fn count(count: usize) -> String {
     thousands(count as i64)
@@ -110,6 +115,13 @@ mod tests {
         ];
         for (figure, text) in cases {
             assert_eq!(number(figure), text);
+        }
+    }
+
+    #[test]
+    fn a_count_that_is_the_same_every_time_is_a_whole_number() {
+        for (mean_of, text) in [(1.0, "1"), (0.0, "0"), (4_053.0, "4,053"), (1.5, "1.50")] {
+            assert_eq!(mean(mean_of), text);
         }
     }
 
