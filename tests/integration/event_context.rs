@@ -6,21 +6,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
-use session::Sessions;
 use session::error::{DeviceUnproved, Reuse, TryRefresh, WhyUnproved};
-use session::http::{create, refresh};
+use session::http::create;
 use session::model::{
-    Assurance, Authentication, Clock as _, Device, DeviceKey, DeviceKeyKind, Generation,
-    NewSession, SessionHandle, TenantId, Timestamp, UserId,
+    Assurance, Authentication, Device, DeviceKey, DeviceKeyKind, Generation, NewSession,
+    SessionHandle, TenantId, Timestamp, UserId,
 };
 use session::service::{Listener as _, RefreshOutcome, RevocationCause, SessionEvent};
-use session::store::{DynamoDb, SessionReader as _};
+use session::store::SessionReader as _;
 use testkit::clock::START;
 use testkit::harness::Tokens;
 use testkit::{Bus, Harness};
 
 use crate::device_binding::{challenge_of, key, proof};
 use crate::route::{layer_over, plain, send, sessions};
+use crate::session_events::{Stage, tokens_of};
 use crate::templates;
 
 /// The owner's phone, and somebody else's laptop.
@@ -203,51 +203,25 @@ fn every_member_of_a_context_is_described_to_those_who_write_rules() {
     }
 }
 
-/// The service over an embedded table, with the listener that ships with `EVENT_CONTEXT`.
-struct Stage {
-    stack: Harness,
-    bus: Bus,
-    sessions: Sessions<DynamoDb>,
+/// Signs in on a device, with claims of all kinds.
+async fn sign_in(stage: &Stage, device: Device) -> Tokens {
+    let mut new = NewSession::for_user("user-1");
+    new.authentication = Some(Authentication { at: START, methods: vec!["otp".to_owned()] });
+    new.access_token_payload.insert("acr".to_owned(), "urn:gold".into());
+    new.access_token_payload.insert("secret".to_owned(), "of the application".into());
+    stage.sign_in_as(new, device).await
 }
 
-impl Stage {
-    async fn new() -> Self {
-        let (stack, bus) = (Harness::new(&[]).await, Bus::default());
-        let sessions = sessions(&stack).with_listener(Arc::new(bus.listener_with_context()));
-        Self { stack, bus, sessions }
-    }
+async fn refresh_on(stage: &Stage, device: &Device, tokens: &Tokens) -> Tokens {
+    tokens_of(stage.refresh_on(device, tokens).await)
+}
 
-    async fn sign_in(&self, device: Device) -> Tokens {
-        let (request, mut new) = (Request::new(()), NewSession::for_user("user-1"));
-        new.authentication = Some(Authentication { at: START, methods: vec!["otp".to_owned()] });
-        new.access_token_payload.insert("acr".to_owned(), "urn:gold".into());
-        new.access_token_payload.insert("secret".to_owned(), "of the application".into());
-        let (now, mut rng) = (self.stack.clock.now(), bootstrap::system_rng());
-        let created = create(&self.sessions, &request, new, device, now, &mut rng).await.unwrap();
-        let mut response = Response::new(Bytes::new());
-        created.apply(response.headers_mut());
-        Tokens::of(&response)
-    }
-
-    async fn refresh(&self, device: &Device, tokens: &Tokens) -> Tokens {
-        let bearer = tokens.refresh_bearer();
-        let request = Request::builder().header("authorization", bearer).body(()).unwrap();
-        let response = refresh(&self.sessions, &request, device, self.stack.clock.now()).await.0;
-        Tokens::of(&response.map(Bytes::from))
-    }
-
-    /// Goes on beyond the window of the last refresh.
-    fn wait(&self) {
-        self.stack.clock.advance(self.stack.config.refresh.window() * 2);
-    }
-
-    /// Of the one event since the last: its outcome, who refreshed last before, and what changed.
-    fn told(&self) -> [Value; 3] {
-        let [(_, detail)] = &self.bus.take_events()[..] else { panic!("not one event") };
-        let context = &detail["context"];
-        let agent = &context["lastUsedBy"]["agent"];
-        [detail["outcome"].clone(), agent.clone(), context["changed"].clone()]
-    }
+/// Of the one event since the last: its outcome, who refreshed last before, and what changed.
+fn told(stage: &Stage) -> [Value; 3] {
+    let [(_, detail)] = &stage.bus.take_events()[..] else { panic!("not one event") };
+    let context = &detail["context"];
+    let agent = &context["lastUsedBy"]["agent"];
+    [detail["outcome"].clone(), agent.clone(), context["changed"].clone()]
 }
 
 fn moved(outcome: &str, last: &str, changed: Value) -> [Value; 3] {
@@ -256,58 +230,58 @@ fn moved(outcome: &str, last: &str, changed: Value) -> [Value; 3] {
 
 #[tokio::test]
 async fn every_outcome_tells_who_asked_beside_who_rotated_last() {
-    let stage = Stage::new().await;
+    let stage = Stage::told_by(Bus::listener_with_context).await;
     let (owner, thief) = (phone(), laptop());
     let all = json!(["agent", "network", "country"]);
-    let first = stage.sign_in(owner.clone()).await;
+    let first = sign_in(&stage, owner.clone()).await;
     stage.bus.take_events();
 
-    stage.wait();
-    let second = stage.refresh(&owner, &first).await;
-    assert_eq!(stage.told(), moved("Rotated", "phone", json!([])));
+    stage.wait_for_the_window_to_close();
+    let second = refresh_on(&stage, &owner, &first).await;
+    assert_eq!(told(&stage), moved("Rotated", "phone", json!([])));
     stage.stack.clock.advance(Duration::from_secs(1));
-    stage.refresh(&thief, &second).await;
-    assert_eq!(stage.told(), moved("Coalesced", "phone", all.clone()));
+    refresh_on(&stage, &thief, &second).await;
+    assert_eq!(told(&stage), moved("Coalesced", "phone", all.clone()));
     stage.stack.clock.advance(Duration::from_secs(1));
-    stage.refresh(&thief, &first).await;
-    assert_eq!(stage.told(), moved("Served", "phone", all.clone()));
+    refresh_on(&stage, &thief, &first).await;
+    assert_eq!(told(&stage), moved("Served", "phone", all.clone()));
     // At the same instant nothing is written, and it is told all the same.
-    stage.refresh(&thief, &first).await;
-    assert_eq!(stage.told(), moved("Served", "phone", all.clone()));
+    refresh_on(&stage, &thief, &first).await;
+    assert_eq!(told(&stage), moved("Served", "phone", all.clone()));
 
-    stage.wait();
-    let third = stage.refresh(&thief, &first).await;
-    assert_eq!(stage.told(), moved("Recovered", "phone", all.clone()));
-    stage.wait();
+    stage.wait_for_the_window_to_close();
+    let third = refresh_on(&stage, &thief, &first).await;
+    assert_eq!(told(&stage), moved("Recovered", "phone", all.clone()));
+    stage.wait_for_the_window_to_close();
     let elsewhere = Device { network: Some("203.0.113.3".to_owned()), ..thief.clone() };
-    stage.refresh(&elsewhere, &second).await;
-    assert_eq!(stage.told(), moved("Reclaimed", "laptop", json!(["network"])));
-    stage.wait();
-    stage.refresh(&owner, &third).await;
-    let reuse = stage.told();
+    refresh_on(&stage, &elsewhere, &second).await;
+    assert_eq!(told(&stage), moved("Reclaimed", "laptop", json!(["network"])));
+    stage.wait_for_the_window_to_close();
+    refresh_on(&stage, &owner, &third).await;
+    let reuse = told(&stage);
     assert_eq!(reuse[1..], moved("", "laptop", all)[1..]);
 }
 
 #[tokio::test]
 async fn a_rotation_tells_who_had_the_session_before() {
-    let stage = Stage::new().await;
-    let tokens = stage.sign_in(phone()).await;
+    let stage = Stage::told_by(Bus::listener_with_context).await;
+    let tokens = sign_in(&stage, phone()).await;
     stage.bus.take_events();
-    stage.wait();
-    let tokens = stage.refresh(&laptop(), &tokens).await;
+    stage.wait_for_the_window_to_close();
+    let tokens = refresh_on(&stage, &laptop(), &tokens).await;
     let all = json!(["agent", "network", "country"]);
-    assert_eq!(stage.told(), moved("Rotated", "phone", all));
-    stage.wait();
-    stage.refresh(&laptop(), &tokens).await;
-    assert_eq!(stage.told(), moved("Rotated", "laptop", json!([])));
+    assert_eq!(told(&stage), moved("Rotated", "phone", all));
+    stage.wait_for_the_window_to_close();
+    refresh_on(&stage, &laptop(), &tokens).await;
+    assert_eq!(told(&stage), moved("Rotated", "laptop", json!([])));
 }
 
 #[tokio::test]
 async fn of_the_claims_only_those_about_the_sign_in_are_told() {
-    let stage = Stage::new().await;
-    let tokens = stage.sign_in(phone()).await;
-    stage.wait();
-    stage.refresh(&phone(), &tokens).await;
+    let stage = Stage::told_by(Bus::listener_with_context).await;
+    let tokens = sign_in(&stage, phone()).await;
+    stage.wait_for_the_window_to_close();
+    refresh_on(&stage, &phone(), &tokens).await;
     let expected = json!({ "auth_time": START.as_secs(), "amr": ["otp"], "acr": "urn:gold" });
     let events = stage.bus.take_events();
     assert_eq!(events.len(), 2);
@@ -321,15 +295,15 @@ async fn of_the_claims_only_those_about_the_sign_in_are_told() {
 /// As sessions of earlier versions, of the core, and of sign-in code that says nothing of the client.
 #[tokio::test]
 async fn where_no_device_was_known_none_has_changed() {
-    let stage = Stage::new().await;
-    let tokens = stage.sign_in(Device::default()).await;
+    let stage = Stage::told_by(Bus::listener_with_context).await;
+    let tokens = sign_in(&stage, Device::default()).await;
     stage.bus.take_events();
-    stage.wait();
-    let tokens = stage.refresh(&phone(), &tokens).await;
-    assert_eq!(stage.told()[2], json!([]));
-    stage.wait();
-    stage.refresh(&Device::default(), &tokens).await;
-    assert_eq!(stage.told()[2], json!([]));
+    stage.wait_for_the_window_to_close();
+    let tokens = refresh_on(&stage, &phone(), &tokens).await;
+    assert_eq!(told(&stage)[2], json!([]));
+    stage.wait_for_the_window_to_close();
+    refresh_on(&stage, &Device::default(), &tokens).await;
+    assert_eq!(told(&stage)[2], json!([]));
 }
 
 #[tokio::test]
@@ -379,13 +353,13 @@ async fn the_example_mails_about_another_device_and_about_nothing_else() {
     };
     let ((archive, _), (mail, text)) = (rule("ArchiveRule"), rule("NewDeviceRule"));
 
-    let stage = Stage::new().await;
+    let stage = Stage::told_by(Bus::listener_with_context).await;
     let version = Device { agent: Some("phone2".to_owned()), ..phone() };
     let elsewhere = Device { network: Some("203.0.113.3".to_owned()), ..version.clone() };
-    let mut tokens = stage.sign_in(phone()).await;
+    let mut tokens = sign_in(&stage, phone()).await;
     for device in [phone(), version, elsewhere, laptop()] {
-        stage.wait();
-        tokens = stage.refresh(&device, &tokens).await;
+        stage.wait_for_the_window_to_close();
+        tokens = refresh_on(&stage, &device, &tokens).await;
     }
     let event = |(kind, detail)| {
         json!({

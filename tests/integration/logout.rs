@@ -967,6 +967,26 @@ async fn the_only_key_needs_no_name() {
     assert!(!stage.lives(&handle).await);
 }
 
+/// Keys of several kinds may share a name (RFC 7517 §4.5): a token means the one that fits its `alg`.
+#[tokio::test]
+async fn a_name_that_keys_of_two_kinds_share_means_the_one_of_the_algorithm() {
+    let stage = Stage::new().await;
+    let mut keys = key_set();
+    for key in keys.as_array_mut().unwrap() {
+        if ["rsa-1", "ec-1"].map(Value::from).contains(&key["kid"]) {
+            key["kid"] = json!("both");
+        }
+    }
+    stage.published.set(Some(keys));
+    for (key, alg) in [(&rsa(), "RS256"), (ec(), "ES256")] {
+        let handle = stage.sign_in("ada", Some("s1")).await.handle;
+        let header = with(with(header(), "kid", json!("both")), "alg", json!(alg));
+        let token = signed(key, &header.to_string(), &claims().to_string());
+        assert_eq!(stage.log_out(&token).await["statusCode"], 200, "{alg}");
+        assert!(!stage.lives(&handle).await, "{alg}");
+    }
+}
+
 #[test]
 fn settings_that_name_no_provider_are_refused_with_a_remedy() {
     let read = |issuer: &str, audience: &str| {
@@ -999,6 +1019,11 @@ fn settings_that_name_no_provider_are_refused_with_a_remedy() {
         ("https://user@id.example.com", CLIENT),
         ("ftp://localhost", CLIENT),
         ("https://", CLIENT),
+        ("https:/id.example.com", CLIENT),
+        ("https:id.example.com", CLIENT),
+        (r"https:\\id.example.com", CLIENT),
+        ("https://id.exam\nple.com", CLIENT),
+        ("https://id.example.com/a b", CLIENT),
     ] {
         let error = read(issuer, audience).unwrap_err();
         assert!(error.problems[0].starts_with("LOGOUT_"), "{issuer} {audience}: {error}");

@@ -5,41 +5,46 @@ use std::time::Duration;
 
 use bootstrap::SystemClock;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use serde_json::{Value as Json, json};
 use session::Sessions;
 use session::http::{create, refresh, sign_out};
 use session::model::{Clock as _, Device, NewSession, SessionHandle, UserId};
-use session::service::{Listener as _, RevocationCause, SessionEvent};
+use session::service::{Listener, RevocationCause, SessionEvent};
 use session::store::DynamoDb;
 use testkit::clock::START;
 use testkit::harness::Tokens;
 use testkit::{Bus, BusFault, Fault, Harness};
 
-/// The service with the listener that ships, over an embedded table and an emulated bus.
-struct Stage {
-    stack: Harness,
-    bus: Bus,
+/// The service with a listener that ships, over an embedded table and an emulated bus.
+pub(crate) struct Stage {
+    pub(crate) stack: Harness,
+    pub(crate) bus: Bus,
     sessions: Sessions<DynamoDb>,
 }
 
 impl Stage {
     async fn new() -> Self {
+        Self::told_by(Bus::listener).await
+    }
+
+    pub(crate) async fn told_by<L: Listener + 'static>(listener: fn(&Bus) -> L) -> Self {
         let (stack, bus) = (Harness::new(&[]).await, Bus::default());
         let sessions = Sessions::new(stack.config.clone(), stack.store.clone())
-            .with_listener(Arc::new(bus.listener()));
+            .with_listener(Arc::new(listener(&bus)));
         Self { stack, bus, sessions }
     }
 
     async fn sign_in(&self) -> Tokens {
-        let request = Request::new(());
-        let (new, device) = (NewSession::for_user("user-1"), Device::default());
+        self.sign_in_as(NewSession::for_user("user-1"), Device::default()).await
+    }
+
+    pub(crate) async fn sign_in_as(&self, new: NewSession, device: Device) -> Tokens {
         let (now, mut rng) = (self.stack.clock.now(), bootstrap::system_rng());
-        let tokens = create(&self.sessions, &request, new, device, now, &mut rng).await.unwrap();
-        let mut headers = HeaderMap::new();
-        tokens.apply(&mut headers);
+        let request = Request::new(());
+        let created = create(&self.sessions, &request, new, device, now, &mut rng).await.unwrap();
         let mut response = Response::new(Bytes::new());
-        *response.headers_mut() = headers;
+        created.apply(response.headers_mut());
         Tokens::of(&response)
     }
 
@@ -48,9 +53,12 @@ impl Stage {
     }
 
     async fn refresh_as(&self, agent: &str, tokens: &Tokens) -> Response<String> {
+        self.refresh_on(&Device::new(Some(agent), Some("192.0.2.1")), tokens).await
+    }
+
+    pub(crate) async fn refresh_on(&self, device: &Device, tokens: &Tokens) -> Response<String> {
         let request = with_bearer(&tokens.refresh_bearer());
-        let device = Device::new(Some(agent), Some("192.0.2.1"));
-        refresh(&self.sessions, &request, &device, self.stack.clock.now()).await.0
+        refresh(&self.sessions, &request, device, self.stack.clock.now()).await.0
     }
 
     async fn sign_out(&self, tokens: &Tokens) -> Response<String> {
@@ -58,7 +66,7 @@ impl Stage {
         sign_out(&self.sessions, &request, self.stack.clock.now()).await.0
     }
 
-    fn wait_for_the_window_to_close(&self) {
+    pub(crate) fn wait_for_the_window_to_close(&self) {
         self.stack.clock.advance(self.stack.config.refresh.window() * 2);
     }
 }
@@ -67,7 +75,7 @@ fn with_bearer(bearer: &str) -> Request<()> {
     Request::builder().header("authorization", bearer).body(()).unwrap()
 }
 
-fn tokens_of(response: Response<String>) -> Tokens {
+pub(crate) fn tokens_of(response: Response<String>) -> Tokens {
     Tokens::of(&response.map(Bytes::from))
 }
 
