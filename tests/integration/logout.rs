@@ -1021,6 +1021,7 @@ fn settings_that_name_no_provider_are_refused_with_a_remedy() {
         ("https://", CLIENT),
         ("https:/id.example.com", CLIENT),
         ("https:id.example.com", CLIENT),
+        ("https:///id.example.com", CLIENT),
         (r"https:\\id.example.com", CLIENT),
         ("https://id.exam\nple.com", CLIENT),
         ("https://id.example.com/a b", CLIENT),

@@ -48,19 +48,24 @@ impl LogoutConfig {
     }
 }
 
-/// Kept as it is written, since it is compared byte by byte.
+/// Kept as it is written, since it is compared byte by byte. So nothing is accepted that a parser of URLs only
+/// mends, such as one slash for two: no provider is called that.
 fn issuer(text: &str) -> Result<String, String> {
-    let is_issuer = Url::parse(text).is_ok_and(|url| {
-        let is_this_machine = match url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
-        let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_this_machine);
-        let has_user = !url.username().is_empty() || url.password().is_some();
-        is_safe && !has_user && url.query().is_none() && url.fragment().is_none()
+    let is_whole = text.split_once("://").is_some_and(|(_, rest)| {
+        !rest.starts_with('/') && !rest.contains(|c: char| c.is_whitespace() || c == '\\')
     });
+    let is_issuer = is_whole
+        && Url::parse(text).is_ok_and(|url| {
+            let is_this_machine = match url.host() {
+                Some(Host::Domain(name)) => name == "localhost",
+                Some(Host::Ipv4(address)) => address.is_loopback(),
+                Some(Host::Ipv6(address)) => address.is_loopback(),
+                None => false,
+            };
+            let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_this_machine);
+            let has_user = !url.username().is_empty() || url.password().is_some();
+            is_safe && !has_user && url.query().is_none() && url.fragment().is_none()
+        });
     if is_issuer {
         return Ok(text.to_owned());
     }

@@ -75,7 +75,7 @@ impl Provider {
         let token = UnverifiedEventToken::parse(text, kind, &self.from, now);
         let token = token.map_err(Unverified::Refused)?;
         let mut held = self.held.lock().await;
-        let known = held.keys.as_ref().map(|keys| token.verify(keys, now));
+        let known = held.keys.as_ref().map(|keys| token.verify(keys));
         let known = known.filter(|verdict| *verdict != Err(EventTokenError::UnknownKey));
         let is_fresh = held.read_at.is_some_and(|at| now < at.plus(MAX_AGE));
         let may_ask = held.asked_at.is_none_or(|at| now >= at.plus(COOLDOWN));
@@ -83,7 +83,7 @@ impl Provider {
             held.asked_at = Some(now);
             match self.read().await {
                 Ok(keys) => {
-                    let verdict = token.verify(&keys, now);
+                    let verdict = token.verify(&keys);
                     held.keys = Some(keys);
                     held.read_at = Some(now);
                     return verdict.map_err(Unverified::Refused);

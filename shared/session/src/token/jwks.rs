@@ -10,7 +10,7 @@ use jsonwebtoken::jwk::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::key::{KeyError, VerifyingKey};
+use super::key::{KeyError, SigningAlgorithm, VerifyingKey};
 use crate::model::{KeyLife, Timestamp, keys};
 
 /// A public half and its life, as the table keeps it.
@@ -96,12 +96,14 @@ impl VerifyingKeySet {
         entry.is_accepted(now).then_some(&entry.key)
     }
 
-    /// The key, if there is one only: a token need not name it (`OpenID` Connect Core 1.0 §10.1).
-    pub(super) fn only(&self) -> Option<&VerifyingKey> {
-        match self.entries.as_slice() {
-            [entry] => Some(&entry.key),
-            _ => None,
-        }
+    /// The key that a provider's token means. Keys of several kinds may share a `kid` (RFC 7517 §4.5): then the one
+    /// that fits. A token need not name the only key (`OpenID` Connect Core 1.0 §10.1).
+    pub(super) fn meant(&self, kid: Option<&str>, by: SigningAlgorithm) -> Option<&VerifyingKey> {
+        let Some(kid) = kid else {
+            return if let [only] = self.entries.as_slice() { Some(&only.key) } else { None };
+        };
+        let named = self.entries.iter().filter(|entry| entry.is_named(kid)).map(|entry| &entry.key);
+        named.clone().find(|key| key.signing_algorithm() == by).or_else(|| named.clone().next())
     }
 
     /// Whether `kid` is one of the set, believed or not.
@@ -112,7 +114,7 @@ impl VerifyingKeySet {
 
     /// There are a few, among which a search is faster than a hash.
     fn entry(&self, kid: &str) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.jwk.common.key_id.as_deref() == Some(kid))
+        self.entries.iter().find(|entry| entry.is_named(kid))
     }
 
     /// The document to publish at `now`.
@@ -148,6 +150,10 @@ impl Entry {
         common.key_algorithm.get_or_insert(fitting);
         let key = VerifyingKey::from_jwk(&jwk).ok()?;
         Some(Self { jwk, life: None, key })
+    }
+
+    fn is_named(&self, kid: &str) -> bool {
+        self.jwk.common.key_id.as_deref() == Some(kid)
     }
 
     fn is_accepted(&self, now: Timestamp) -> bool {

@@ -165,15 +165,8 @@ impl<'a> UnverifiedEventToken<'a> {
     /// # Errors
     ///
     /// [`EventTokenError`], of the key or the signature. What lacks in `keys` may have been published since.
-    pub fn verify(
-        &self,
-        keys: &VerifyingKeySet,
-        now: Timestamp,
-    ) -> Result<Option<AtProvider>, EventTokenError> {
-        let key = match &self.key_id {
-            Some(id) => keys.find(id, now),
-            None => keys.only(),
-        };
+    pub fn verify(&self, keys: &VerifyingKeySet) -> Result<Option<AtProvider>, EventTokenError> {
+        let key = keys.meant(self.key_id.as_deref(), self.algorithm);
         let key = key.ok_or(EventTokenError::UnknownKey)?;
         if key.signing_algorithm() != self.algorithm {
             return Err(EventTokenError::WrongAlgorithm);

@@ -30,7 +30,7 @@ fuzz_target!(|text: &str| {
         let [header, claims] = [header, text].map(|part| URL_SAFE_NO_PAD.encode(part));
         for token in [text, &format!("{header}.{claims}.AAAA")] {
             if let Ok(token) = UnverifiedEventToken::parse(token, kind, &from, now) {
-                assert!(token.verify(&KEYS, now).is_err(), "verified: {text}");
+                assert!(token.verify(&KEYS).is_err(), "verified: {text}");
             }
         }
     }
