@@ -93,6 +93,15 @@ async fn the_list_has_what_a_user_needs_to_know_a_device_by() {
     assert_eq!((status, listed), (200, expected));
 }
 
+/// A CDN whose key leaves cookies out would show one user's devices to the next.
+#[tokio::test]
+async fn nobody_keeps_a_list_for_the_next() {
+    let (stack, sessions) = service(&[]).await;
+    let here = signed_in(&sessions, "user-1", "public").await;
+    let listed = send(&stack, Method::GET, SESSIONS, &here.access.token).await;
+    assert_eq!(text(listed.headers(), "cache-control"), "no-store");
+}
+
 #[tokio::test]
 async fn of_many_sessions_those_used_last_are_listed_and_all_are_counted() {
     let (stack, sessions) = service(&[]).await;

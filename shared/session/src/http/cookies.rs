@@ -8,6 +8,7 @@ use super::names::{
     ACCESS_COOKIE, ACCESS_HEADER, ANTI_CSRF_HEADER, DEVICE_COOKIE, DEVICE_REGISTRATION_HEADER,
     DPOP_NONCE_HEADER, FRONT_HEADER, LEGACY_COOKIE, REFRESH_COOKIE, REFRESH_HEADER,
 };
+use super::respond::NO_STORE;
 use super::{Endpoint, TransferMethod};
 use crate::config::{CookiePlace, SameSite, SessionConfig};
 use crate::model::Timestamp;
@@ -16,8 +17,6 @@ use crate::service::{IssuedTokens, ReissuedToken};
 /// How long the access cookie lives, whatever its token says: its presence after the token expired
 /// tells the back end that a refresh is worth trying. Browsers cap cookies at 400 days.
 const ACCESS_COOKIE_TTL: Duration = Duration::from_hours(365 * 24);
-
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 opaque!(TokenHeaders<'_>);
 
@@ -140,8 +139,7 @@ impl<'a> TokenHeaders<'a> {
     /// Writes everything to a response, in place of what was written there before of the same headers
     /// and cookies; what the application exposed before is kept and extended.
     ///
-    /// Such a response is one client's: whatever the application says, nobody may keep it for the next
-    /// (RFC 9111 §5.2.2.5).
+    /// Such a response is one client's, whatever the application says: nobody may keep it.
     pub fn apply(self, headers: &mut HeaderMap) {
         if !self.headers.is_empty() || !self.cookies.is_empty() {
             headers.insert(header::CACHE_CONTROL, NO_STORE);

@@ -14,7 +14,7 @@ use super::names::{
     DEVICE_CHALLENGE_HEADER, DEVICE_COOKIE, DEVICE_ID_HEADER, DEVICE_RESPONSE_HEADER,
     DEVICE_SKIPPED_HEADER, REFRESH_COOKIE,
 };
-use super::respond::{Response, device_fault};
+use super::respond::{NO_STORE, Response, device_fault};
 use super::{Endpoint, not_found};
 use crate::config::SessionConfig;
 use crate::model::{Device, Timestamp};
@@ -111,8 +111,6 @@ pub(super) fn shown_by<'a>(
     }
     (cookies.all(DEVICE_COOKIE), headers.contains_key(DEVICE_SKIPPED_HEADER))
 }
-
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// The answer with what the browser needs for the next time.
 fn proved(config: &SessionConfig, credential: &BrowserCredential, answer: Response) -> Response {

@@ -4,13 +4,10 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::Endpoint;
-use super::respond::{Response, error_response};
+use super::respond::{NO_STORE, Response, error_response};
 use crate::model::Timestamp;
 use crate::service::Sessions;
 use crate::store::PublicKeyReader;
-
-/// An empty set must not outlive the first key.
-const NO_CACHING: HeaderValue = HeaderValue::from_static("no-store");
 
 /// `GET {base}/jwt/jwks.json`: every key that is believed now, to be cached for as long as the lives
 /// of the keys allow.
@@ -24,9 +21,10 @@ pub async fn jwks<S: PublicKeyReader>(sessions: &Sessions<S>, now: Timestamp) ->
         Some(keys) => {
             let caching = format!("max-age={}, must-revalidate", keys.caching(now).as_secs());
             let document = serde_json::to_value(keys.document(now)).unwrap_or_default();
-            (document, HeaderValue::try_from(caching).unwrap_or(NO_CACHING))
+            (document, HeaderValue::try_from(caching).unwrap_or(NO_STORE))
         }
-        None => (json!({ "keys": [] }), NO_CACHING),
+        // It must not outlive the first key.
+        None => (json!({ "keys": [] }), NO_STORE),
     };
     let mut response = public(&document);
     response.headers_mut().insert(header::CACHE_CONTROL, caching);

@@ -5,11 +5,11 @@
 //! must be alive, not only its access token: otherwise a thief whom the owner has just signed out could sign
 //! the owner out in return.
 
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
 
-use super::respond::{DefaultErrorHandlers, Response, json, not_found, refusal};
+use super::respond::{DefaultErrorHandlers, NO_STORE, Response, json, not_found, refusal};
 use super::{Endpoint, TokenHeaders, TransferMethod, Verified, VerifyOptions, verify};
 use crate::error::SessionError;
 use crate::model::{
@@ -116,7 +116,9 @@ impl Owner {
         let UsedLast { sessions, total } =
             sessions.used_last(self.sessions(), MAX_LISTED, now).await?;
         let listed: Vec<_> = sessions.into_iter().map(|session| self.shown(session)).collect();
-        Ok(json(StatusCode::OK, &json!({ "sessions": listed, "total": total })))
+        let mut response = json(StatusCode::OK, &json!({ "sessions": listed, "total": total }));
+        response.headers_mut().insert(header::CACHE_CONTROL, NO_STORE);
+        Ok(response)
     }
 
     fn shown(&self, session: SessionSummary) -> Listed {

@@ -18,6 +18,9 @@ pub type Response = http::Response<String>;
 /// How long a client should wait before it repeats a request the store could not serve, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
+/// Of what is one client's, or soon out of date: nobody may keep it for the next (RFC 9111 §5.2.2.5).
+pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
 /// A JSON response.
 #[must_use]
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
