@@ -168,6 +168,9 @@ fn revoke_in_process(
 /// The `Timeout` that the template gives `revoke`.
 const REVOKE_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// The `Timeout` that the template gives to functions that list the sessions of a user.
+const LISTING_TIMEOUT: Duration = Duration::from_secs(29);
+
 /// What `template.yaml` says of a function's process.
 #[derive(Clone, Copy, Debug)]
 pub struct Deployed {
@@ -194,7 +197,7 @@ pub const DEPLOYED: [Deployed; 11] = [
     Deployed::new("StrictAuthorizerFunction", "authorizer"),
     Deployed::new("RefreshFunction", "refresh"),
     Deployed::new("SignoutFunction", "signout"),
-    Deployed::new("SessionsFunction", "sessions"),
+    Deployed { timeout: LISTING_TIMEOUT, ..Deployed::new("SessionsFunction", "sessions") },
     Deployed::new("JwksFunction", "jwks"),
     Deployed {
         memory_mb: 1769,
@@ -203,7 +206,7 @@ pub const DEPLOYED: [Deployed; 11] = [
     },
     Deployed::new("CreateSessionFunction", "create-session"),
     Deployed { timeout: REVOKE_TIMEOUT, ..Deployed::new("RevokeFunction", "revoke") },
-    Deployed::new("CoreFunction", "core-driver"),
+    Deployed { timeout: LISTING_TIMEOUT, ..Deployed::new("CoreFunction", "core-driver") },
     Deployed::new("CheckSettingsFunction", "check-settings"),
 ];
 
