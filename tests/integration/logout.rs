@@ -684,6 +684,28 @@ async fn keys_are_read_when_they_are_needed_and_no_stranger_has_them_read_often(
     assert_eq!(published.take_asked(), 2, "they are old");
 }
 
+/// As providers do whose administrators choose the names of keys. No logout may be lost by it: providers tell once.
+#[tokio::test]
+async fn a_key_that_was_replaced_under_its_name_counts_from_the_first_token() {
+    let stage = Stage::new().await;
+    let by_first = with(with(claims(), "sub", json!("bob")), "sid", json!("s2"));
+    assert_eq!(stage.log_out(&token(&by_first)).await["statusCode"], 200);
+    let handle = stage.sign_in("ada", Some("s1")).await.handle;
+    let successor = keys::foreign("rsa-1");
+    let by_successor = signed(&successor, &header().to_string(), &claims().to_string());
+    stage.published.set(Some(json!([successor.public_jwk()])));
+
+    let early = stage.log_out(&by_successor).await;
+    assert_eq!(early["statusCode"], 503, "the keys were read a moment ago: not refused for good");
+    stage.harness.clock.advance(COOLDOWN);
+    assert_eq!(stage.log_out(&by_successor).await["statusCode"], 200);
+
+    assert!(!stage.lives(&handle).await);
+    assert_eq!(stage.log_out(&token(&by_first)).await["statusCode"], 503);
+    stage.harness.clock.advance(COOLDOWN);
+    assert_eq!(stage.log_out(&token(&by_first)).await["statusCode"], 400);
+}
+
 #[tokio::test]
 async fn a_provider_that_does_not_answer_is_asked_again_later() {
     let stage = Stage::new().await;

@@ -64,8 +64,9 @@ impl Provider {
     /// Whose sessions a token says are over; `None` if it says so of none.
     ///
     /// Keys are read when they are needed: if there are none, if they are older than [`MAX_AGE`], or if the
-    /// token names an unknown one, and at most once per [`COOLDOWN`]. Keys that were read once outlive a
-    /// provider that does not answer. That a key is unknown is certain only right after reading.
+    /// token does not hold by them, and at most once per [`COOLDOWN`]. Keys that were read once outlive a
+    /// provider that does not answer. That a token does not hold is certain only right after reading: its key may
+    /// be new, also under a name that is known.
     pub(crate) async fn verify(
         &self,
         text: &str,
@@ -75,8 +76,7 @@ impl Provider {
         let token = UnverifiedEventToken::parse(text, kind, &self.from, now);
         let token = token.map_err(Unverified::Refused)?;
         let mut held = self.held.lock().await;
-        let known = held.keys.as_ref().map(|keys| token.verify(keys));
-        let known = known.filter(|verdict| *verdict != Err(EventTokenError::UnknownKey));
+        let known = held.keys.as_ref().and_then(|keys| token.verify(keys).ok());
         let is_fresh = held.read_at.is_some_and(|at| now < at.plus(MAX_AGE));
         let may_ask = held.asked_at.is_none_or(|at| now >= at.plus(COOLDOWN));
         if may_ask && !(is_fresh && known.is_some()) {
@@ -91,7 +91,7 @@ impl Provider {
                 Err(error) => tracing::error!(%error, "the provider's keys cannot be read"),
             }
         }
-        known.ok_or(Unverified::NoKeys)?.map_err(Unverified::Refused)
+        known.ok_or(Unverified::NoKeys)
     }
 
     async fn read(&self) -> Result<VerifyingKeySet, BoxError> {
