@@ -68,12 +68,9 @@ impl Function {
         S::Future: Send + 'static,
         S::Error: Into<Diagnostic> + Send,
     {
-        Self(Arc::new(move |event| {
-            let service = service.clone();
-            Box::pin(async move {
-                front_door::invoke(service, LambdaEvent::new(event, Context::default())).await
-            })
-        }))
+        Self::new(move |event| {
+            front_door::invoke(service.clone(), LambdaEvent::new(event, Context::default()))
+        })
     }
 
     /// Invokes the function; a panic becomes an error, as the runtime does it.

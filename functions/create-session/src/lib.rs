@@ -14,6 +14,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 
 use lambda_http::{Context, LambdaEvent, Request, service_fn};
+use serde_json::value::to_raw_value;
 use serde_json::{Map, Value};
 use session::Sessions;
 use session::http::{Response, create, refuse_foreign_sign_in};
@@ -65,16 +66,18 @@ async fn answer<S: SignInStore + Send + Sync + 'static>(
             Ok::<_, Infallible>(response)
         }
     });
-    let client = LambdaEvent::new(client, Context::default());
-    let response = front_door::invoke(service, client).await;
-    let outcome = Arc::into_inner(came_of_it).and_then(OnceLock::into_inner);
-    let (Ok(response), Some(outcome)) = (response, outcome) else {
-        return Err(Refusal::input(
+    let not_http = || {
+        Refusal::input(
             "event is no HTTP request of an API, a function URL or a load balancer; of other \
              requests send the headers as headers",
-        ));
+        )
     };
-    Ok(Answer { outcome, response })
+    let client = to_raw_value(&client).map_err(|_| not_http())?;
+    let client = LambdaEvent::new(client, Context::default());
+    let response = front_door::invoke(service, client).await.map_err(|_| not_http())?;
+    let response = serde_json::to_value(response).map_err(|_| not_http())?;
+    let outcome = Arc::into_inner(came_of_it).and_then(OnceLock::into_inner);
+    Ok(Answer { outcome: outcome.ok_or_else(not_http)?, response })
 }
 
 async fn sign_in<S: SignInStore>(

@@ -17,7 +17,8 @@ use std::time::Duration;
 use lambda_http::service_fn;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::to_raw_value;
+use serde_json::{Value, json};
 use session::model::{Clock, SessionsOf, TenantId, Timestamp};
 use session::service::Cursor;
 use session::store::{SessionScanner, UserRevoker};
@@ -73,11 +74,14 @@ pub async fn answer<S: SessionScanner + UserRevoker + Send + Sync + 'static>(
                 Ok::<_, Infallible>(response)
             }
         });
-        return front_door::invoke(service, event).await;
+        let (event, context) = event.into_parts();
+        let event = to_raw_value(&event).map_err(|_| Refusal::UnrecognisedEvent)?;
+        let answer = front_door::invoke(service, LambdaEvent::new(event, context)).await?;
+        return Ok(json!(answer));
     }
     let deadline = Timestamp::from_millis(event.context.deadline);
     let ended = handle(sessions, clock, event.payload, deadline).await?;
-    Ok(serde_json::json!(ended))
+    Ok(json!(ended))
 }
 
 /// Carries out one command, until `deadline` at most.

@@ -1,21 +1,83 @@
 //! Answers that lose no header.
 
-use http::{HeaderValue, Response, header};
-use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use http::{HeaderMap, HeaderValue, Response, header};
+use serde::Serialize;
 
 /// The form of an answer, which follows from the form of the event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Form {
-    /// An API or a function URL.
-    Gateway,
+    /// HTTP API with payload 2.0, or function URL.
+    Payload2,
+    /// REST API, or HTTP API with payload 1.0.
+    Payload1,
     /// Load balancer with multi-value headers.
     LoadBalancerOfLists,
     /// Load balancer without: one value a header.
     LoadBalancer,
 }
 
-/// The response with the values of a repeated header in one line (RFC 9110 §5.3): of several,
-/// `lambda_http` passes on the first. `Set-Cookie` may be repeated only.
+/// An answer with its headers in the one form that its front door reads.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Answer<'a> {
+    status_code: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers: Option<BTreeMap<Cow<'a, str>, Cow<'a, str>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    multi_value_headers: Option<BTreeMap<&'a str, Vec<Cow<'a, str>>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cookies: Option<Vec<Cow<'a, str>>>,
+    body: &'a str,
+    is_base64_encoded: bool,
+}
+
+impl<'a> Answer<'a> {
+    /// Of a response whose headers are [joined].
+    pub(crate) fn new(response: &'a Response<String>, form: Form) -> Self {
+        let (status, headers) = (response.status(), response.headers());
+        let described =
+            || format!("{} {}", status.as_u16(), status.canonical_reason().unwrap_or_default());
+        let mut answer = Self {
+            status_code: status.as_u16(),
+            status_description: None,
+            headers: None,
+            multi_value_headers: None,
+            cookies: None,
+            body: response.body(),
+            is_base64_encoded: false,
+        };
+        match form {
+            Form::Payload2 => {
+                let others = headers.iter().filter(|(name, _)| *name != header::SET_COOKIE);
+                answer.headers =
+                    Some(others.map(|(name, value)| (name.as_str().into(), text(value))).collect());
+                answer.cookies =
+                    Some(headers.get_all(header::SET_COOKIE).iter().map(text).collect());
+            }
+            Form::Payload1 => answer.multi_value_headers = Some(lists(headers)),
+            Form::LoadBalancerOfLists => {
+                answer.status_description = Some(described());
+                answer.multi_value_headers = Some(lists(headers));
+            }
+            Form::LoadBalancer => {
+                answer.status_description = Some(described());
+                let single = lists(headers).into_iter().flat_map(|(name, values)| {
+                    let values = values.into_iter().enumerate();
+                    values.map(move |(number, value)| (spelling(name, number).into(), value))
+                });
+                answer.headers = Some(single.collect());
+            }
+        }
+        answer
+    }
+}
+
+/// The response with the values of a repeated header in one line (RFC 9110 §5.3). `Set-Cookie` may be repeated only.
 pub(crate) fn joined(mut response: Response<String>) -> Response<String> {
     let headers = response.headers_mut();
     let repeated = headers.keys().filter(|name| {
@@ -30,25 +92,13 @@ pub(crate) fn joined(mut response: Response<String>) -> Response<String> {
     response
 }
 
-/// The answer with its headers in the one form that its load balancer reads.
-pub(crate) fn formed(mut answer: Value, form: Form) -> Value {
-    let Some(members) = answer.as_object_mut() else { return answer };
-    match form {
-        Form::Gateway => {}
-        Form::LoadBalancerOfLists => {
-            members.remove("headers");
-        }
-        Form::LoadBalancer => {
-            let lists = members.remove("multiValueHeaders");
-            let lists = lists.as_ref().and_then(Value::as_object).into_iter().flatten();
-            let single = lists.flat_map(|(name, values)| {
-                let values = values.as_array().into_iter().flatten().cloned();
-                values.enumerate().map(|(number, value)| (spelling(name, number), value))
-            });
-            members.insert("headers".to_owned(), single.collect::<Map<_, _>>().into());
-        }
-    }
-    answer
+fn lists(headers: &HeaderMap) -> BTreeMap<&str, Vec<Cow<'_, str>>> {
+    let list = |name| headers.get_all(name).iter().map(text).collect();
+    headers.keys().map(|name| (name.as_str(), list(name))).collect()
+}
+
+fn text(value: &HeaderValue) -> Cow<'_, str> {
+    String::from_utf8_lossy(value.as_bytes())
 }
 
 /// The name in another mixture of capitals for each number: a map of single values holds a header

@@ -2,6 +2,9 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+/// So many headers a browser's request has behind a gateway.
+pub(crate) const USUAL: usize = 32;
+
 /// The headers of an event, in whatever way it has them: one value a name, several values a name, and
 /// cookies in a list of their own. Names may be spelt in any case.
 ///
@@ -14,7 +17,7 @@ pub fn headers<'a, V: IntoIterator<Item = &'a str>>(
     multiple: impl IntoIterator<Item = (&'a str, V)>,
     cookies: impl IntoIterator<Item = &'a str>,
 ) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+    let mut headers = HeaderMap::with_capacity(USUAL);
     for cookie in cookies {
         add(&mut headers, header::COOKIE.as_str(), cookie);
     }
@@ -43,21 +46,22 @@ fn add(headers: &mut HeaderMap, name: &str, value: &str) {
     let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
         return;
     };
-    let is_cookie = name == header::COOKIE;
     // Where there is nothing to split, nothing is searched: all headers come by here.
-    let (whole, cookies) =
-        if is_cookie { (None, Some(value.split(';'))) } else { (Some(value), None) };
-    for part in whole.into_iter().chain(cookies.into_iter().flatten()) {
-        let Ok(mut part) = HeaderValue::from_bytes(part.as_bytes()) else {
-            continue;
-        };
-        // Nobody who prints a request prints its credentials.
-        part.set_sensitive(is_cookie || name == header::AUTHORIZATION);
-        // Gateways allow 10 to 64 KiB of headers; past tens of thousands of them the rest is left out.
-        if headers.try_append(&name, part).is_err() {
-            return;
-        }
+    if name == header::COOKIE {
+        value.split(';').for_each(|cookie| append(headers, name.clone(), cookie));
+    } else {
+        append(headers, name, value);
     }
+}
+
+fn append(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    let Ok(mut value) = HeaderValue::from_bytes(value.as_bytes()) else {
+        return;
+    };
+    // Nobody who prints a request prints its credentials.
+    value.set_sensitive(name == header::COOKIE || name == header::AUTHORIZATION);
+    // Gateways allow 10 to 64 KiB of headers; past tens of thousands of them the rest is left out.
+    let _ = headers.try_append(name, value);
 }
 
 #[cfg(test)]

@@ -11,14 +11,15 @@ mod answer;
 mod event;
 mod headers;
 
-use std::{fmt, mem};
+use std::fmt;
 
 use lambda_http::request::RequestContext;
 use lambda_http::tower::{Service, ServiceExt as _};
-use lambda_http::{Adapter, Error, LambdaEvent, Request, RequestExt as _, Response, service_fn};
+use lambda_http::{Error, LambdaEvent, Request, RequestExt as _, Response, service_fn};
 use lambda_runtime::Diagnostic;
-use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
+use self::answer::{Answer, joined};
 pub use self::headers::headers;
 
 /// Serves the function's invocations through an HTTP service, for as long as the process lives.
@@ -40,26 +41,25 @@ where
 /// # Errors
 ///
 /// `UnrecognisedEvent` if the event is none of an HTTP request, and what the service fails with.
-pub async fn invoke<S>(service: S, event: LambdaEvent<Value>) -> Result<Value, Diagnostic>
+pub async fn invoke<S>(
+    service: S,
+    event: LambdaEvent<Box<RawValue>>,
+) -> Result<Box<RawValue>, Diagnostic>
 where
     S: Service<Request, Response = Response<String>>,
     S::Future: Send,
     S::Error: Into<Diagnostic>,
 {
     let LambdaEvent { payload, context } = event;
-    let (request, mut headers, form) = event::read(payload).ok_or_else(|| {
+    let (request, form) = event::read(payload.get(), context).ok_or_else(|| {
         let message = "the event is no HTTP request of an API, a function URL or a load balancer";
         fault("UnrecognisedEvent", message)
     })?;
-    let service = service.map_response(answer::joined).map_request(move |mut request: Request| {
-        request.headers_mut().extend(mem::take(&mut headers));
-        request
-    });
-    let request = LambdaEvent::new(request, context);
-    let answer = Adapter::from(service).oneshot(request).await.map_err(Into::into)?;
-    let answer = serde_json::to_value(answer);
-    let answer = answer.map_err(|error| fault("UnwritableAnswer", &error.to_string()))?;
-    Ok(answer::formed(answer, form))
+    // On the heap, as the layers of an application may be many.
+    let response = Box::pin(service.oneshot(request)).await.map_err(Into::into)?;
+    let response = joined(response);
+    let answer = to_raw_value(&Answer::new(&response, form));
+    answer.map_err(|error| fault("UnwritableAnswer", &error.to_string()))
 }
 
 fn fault(error_type: &str, message: &str) -> Diagnostic {
