@@ -12,6 +12,6 @@ const FRESH: Duration = Duration::from_mins(5);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     bootstrap::init_tracing();
-    let sessions = Arc::new(bootstrap::signing_sessions().await?);
+    let sessions = Arc::new(bootstrap::signing_sessions()?);
     front_door::run(protected::service(sessions, Arc::new(SystemClock), FRESH)).await
 }

@@ -12,7 +12,7 @@ use session::model::Clock as _;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     bootstrap::init_tracing();
-    let (sessions, config) = bootstrap::verifier(AuthorizerConfig::from_lookup).await?;
+    let (sessions, config) = bootstrap::verifier(AuthorizerConfig::from_lookup)?;
     sessions.preload_verifying_keys(SystemClock.now()).await;
     if let Some(caveat) = authorizer::caveat(sessions.config()) {
         tracing::warn!("{caveat}");

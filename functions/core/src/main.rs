@@ -10,8 +10,8 @@ use session::model::Clock as _;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     bootstrap::init_tracing();
-    let (sessions, config) = bootstrap::signer(CoreConfig::from_lookup).await?;
-    let sessions = bootstrap::with_events(sessions).await;
+    let (sessions, config) = bootstrap::signer(CoreConfig::from_lookup)?;
+    let sessions = bootstrap::with_events(sessions);
     sessions.preload_signing_keys(SystemClock.now()).await;
     let access = match (config.api_keys, config.api_keys_secret) {
         (Some(keys), _) => Access::Keys(keys),

@@ -9,8 +9,8 @@ use revoke::{LogoutConfig, Provider};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     bootstrap::init_tracing();
-    let (sessions, config) = bootstrap::revoker(LogoutConfig::from_lookup).await?;
-    let sessions = Arc::new(bootstrap::with_events(sessions).await);
+    let (sessions, config) = bootstrap::revoker(LogoutConfig::from_lookup)?;
+    let sessions = Arc::new(bootstrap::with_events(sessions));
     let get = |address: String| async move { Ok(bootstrap::get(&address).await?) };
     let provider = config.issuer.map(|issuer| Arc::new(Provider::new(issuer, get)));
     let handler =

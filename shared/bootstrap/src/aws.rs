@@ -3,47 +3,35 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use aws_config::environment::{
-    EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider,
-};
-use aws_config::meta::region::ProvideRegion as _;
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector as _, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
-use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
+use crate::https::{self, Https};
 use crate::variable;
 
-/// The trust bundle of Amazon Linux 2023, the image of `provided.al2023`.
-const LAMBDA_TRUST_BUNDLE: &str = "/etc/pki/tls/certs/ca-bundle.crt";
-
 /// What clients share: region and credentials of the environment, bounds, trust. Made once.
-pub(super) async fn sdk_config() -> SdkConfig {
-    static MADE: OnceCell<SdkConfig> = OnceCell::const_new();
-    MADE.get_or_init(load).await.clone()
+pub(super) fn sdk_config() -> SdkConfig {
+    static MADE: OnceLock<SdkConfig> = OnceLock::new();
+    MADE.get_or_init(load).clone()
 }
 
 /// Lambda gives credentials, region and endpoints in the environment and nowhere else. To look for them in
 /// files, containers and roles as well, as `aws_config::load` does, costs every cold start time and every
 /// binary the client of another service.
-async fn load() -> SdkConfig {
+fn load() -> SdkConfig {
     let is_set = |name| variable(name).map(|value| value.trim().eq_ignore_ascii_case("true"));
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
-        .region(EnvironmentVariableRegionProvider::new().region().await)
+        .region(variable("AWS_REGION").map(Region::new))
         .credentials_provider(SharedCredentialsProvider::new(
             EnvironmentVariableCredentialsProvider::new(),
         ))
@@ -52,27 +40,7 @@ async fn load() -> SdkConfig {
         .retry_config(retries());
     config.set_use_fips(is_set("AWS_USE_FIPS_ENDPOINT"));
     config.set_use_dual_stack(is_set("AWS_USE_DUALSTACK_ENDPOINT"));
-    config.http_client(AtFirstUse::default()).build()
-}
-
-/// An HTTP client that is made when the first request needs it. Left to itself the SDK makes every service's
-/// client once more beforehand, only to see that it can, and parses all certificates each time.
-#[derive(Debug, Default)]
-struct AtFirstUse(OnceLock<SharedHttpClient>);
-
-impl HttpClient for AtFirstUse {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let made = self.0.get_or_init(|| {
-            let client = aws_smithy_http_client::Builder::new();
-            let client = client.tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-            client.tls_context(trust()).build_https()
-        });
-        made.http_connector(settings, components)
-    }
+    config.http_client(https::client()).build()
 }
 
 /// `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL` and their like.
@@ -90,7 +58,6 @@ impl LoadServiceConfig for Environment {
 #[must_use]
 pub fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
-        .connect_timeout(Duration::from_millis(250))
         .operation_attempt_timeout(Duration::from_millis(800))
         .operation_timeout(Duration::from_secs(2))
         .build()
@@ -161,27 +128,10 @@ async fn send(method: &str, address: &str, document: Vec<u8>) -> Result<SdkBody,
         .set_method(method)
         .and_then(|()| request.set_uri(address))
         .map_err(|_| HttpError::Address)?;
-    let answer = timeout(Duration::from_secs(2), connector().call(request)).await;
+    let answer = timeout(Duration::from_secs(2), Https.call(request)).await;
     let answer = answer.map_err(|_| HttpError::NoAnswer)?.map_err(|_| HttpError::NoAnswer)?;
     match answer.status() {
         status if status.is_success() => Ok(answer.into_body()),
         status => Err(HttpError::Refused(status.as_u16())),
     }
-}
-
-/// What sends requests that are for no AWS service.
-pub(super) fn connector() -> Connector {
-    let connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-    connector.tls_context(trust()).build()
-}
-
-/// The platform's bundle alone, where there is one: by default the client also parses every file of the
-/// certificate directory, the same certificates again. Not so if `SSL_CERT_FILE` names a bundle: it reads that
-/// one alone, and goes on where something in it is no certificate, which a bundle from here must not have.
-fn trust() -> TlsContext {
-    let is_named = variable("SSL_CERT_FILE").is_some();
-    let platforms = (!is_named).then(|| std::fs::read(LAMBDA_TRUST_BUNDLE).ok()).flatten();
-    let Some(bundle) = platforms else { return TlsContext::default() };
-    let trust = TrustStore::empty().with_pem_certificate(bundle);
-    TlsContext::builder().with_trust_store(trust).build().unwrap_or_default()
 }

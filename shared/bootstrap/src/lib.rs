@@ -6,7 +6,9 @@
 
 mod aws;
 mod event_bus;
+mod https;
 mod kms;
+mod logs;
 pub mod metrics;
 mod run;
 #[cfg(feature = "otel")]
@@ -40,7 +42,7 @@ pub const SEAL_VARIABLE: &str = "KMS_KEY_ID";
 /// A client of an AWS service, which is observed where telemetry is built in.
 macro_rules! client {
     ($service:ident) => {{
-        let config = $service::config::Builder::from(&sdk_config().await);
+        let config = $service::config::Builder::from(&sdk_config());
         #[cfg(feature = "otel")]
         let config = config.interceptor(telemetry::Calls);
         $service::Client::from_conf(config.build())
@@ -50,7 +52,7 @@ macro_rules! client {
 /// Structured logs as the function's `LoggingConfig` asks for, and metrics among them.
 pub fn init_tracing() {
     metrics::enable(variable(metrics::NAMESPACE_VARIABLE));
-    lambda_http::lambda_runtime::tracing::init_default_subscriber();
+    logs::init();
 }
 
 /// The session service over the tables that the environment names, for functions that do not sign.
@@ -58,8 +60,8 @@ pub fn init_tracing() {
 /// # Errors
 ///
 /// [`ConfigError`] with every missing, malformed and contradictory variable in one message.
-pub async fn sessions() -> Result<Sessions<DynamoDb>, ConfigError> {
-    let (sessions, ()) = revoker(|_| Ok(())).await?;
+pub fn sessions() -> Result<Sessions<DynamoDb>, ConfigError> {
+    let (sessions, ()) = revoker(|_| Ok(()))?;
     Ok(sessions)
 }
 
@@ -68,11 +70,11 @@ pub async fn sessions() -> Result<Sessions<DynamoDb>, ConfigError> {
 /// # Errors
 ///
 /// As [`verifier`].
-pub async fn revoker<T>(
+pub fn revoker<T>(
     own: impl FnOnce(Lookup) -> Result<T, ConfigError>,
 ) -> Result<(Sessions<DynamoDb>, T), ConfigError> {
     let (service, own) = settings(own)?;
-    let store = service.store().await;
+    let store = service.store();
     Ok((Sessions::new(service.config, store), own))
 }
 
@@ -81,11 +83,11 @@ pub async fn revoker<T>(
 /// # Errors
 ///
 /// As [`sessions`]; what is wrong with the function's own settings is in the same message.
-pub async fn verifier<T>(
+pub fn verifier<T>(
     own: impl FnOnce(Lookup) -> Result<T, ConfigError>,
 ) -> Result<(Sessions<ReadOnly>, T), ConfigError> {
     let (service, own) = settings(own)?;
-    let store = service.store().await.read_only();
+    let store = service.store().read_only();
     let sessions = Sessions::new(service.config, store).with_listener(Arc::new(metrics::Metrics));
     Ok((sessions, own))
 }
@@ -95,8 +97,8 @@ pub async fn verifier<T>(
 /// # Errors
 ///
 /// As [`sessions`].
-pub async fn signing_sessions() -> Result<Sessions<DynamoDb>, ConfigError> {
-    let (sessions, ()) = signer(|_| Ok(())).await?;
+pub fn signing_sessions() -> Result<Sessions<DynamoDb>, ConfigError> {
+    let (sessions, ()) = signer(|_| Ok(()))?;
     Ok(sessions)
 }
 
@@ -105,11 +107,11 @@ pub async fn signing_sessions() -> Result<Sessions<DynamoDb>, ConfigError> {
 /// # Errors
 ///
 /// As [`verifier`].
-pub async fn signer<T>(
+pub fn signer<T>(
     own: impl FnOnce(Lookup) -> Result<T, ConfigError>,
 ) -> Result<(Sessions<DynamoDb>, T), ConfigError> {
     let (service, own) = settings(own)?;
-    let mut store = service.store().await;
+    let mut store = service.store();
     if let Some(key_id) = variable(SEAL_VARIABLE) {
         let client = client!(aws_sdk_kms);
         store = store.sealed_by(Arc::new(Kms::new(client, key_id)));
@@ -130,7 +132,7 @@ pub async fn secret(id: String) -> Result<String, BoxError> {
 
 /// For functions that change sessions: what happens is counted, and told to the event bus if there is
 /// one.
-pub async fn with_events<S>(sessions: Sessions<S>) -> Sessions<S> {
+pub fn with_events<S>(sessions: Sessions<S>) -> Sessions<S> {
     let sessions = sessions.with_listener(Arc::new(metrics::Metrics));
     let Some(name) = variable(EVENT_BUS_VARIABLE) else {
         return sessions;
@@ -151,9 +153,10 @@ struct Service {
 }
 
 impl Service {
-    async fn store(&self) -> DynamoDb {
-        let client = client!(aws_sdk_dynamodb);
-        DynamoDb::new(client, &self.config.app_id, &self.sessions_table, &self.keys_table)
+    fn store(&self) -> DynamoDb {
+        let client = || client!(aws_sdk_dynamodb);
+        let Self { config, sessions_table, keys_table } = self;
+        DynamoDb::with_lazy_client(client, &config.app_id, sessions_table, keys_table)
     }
 }
 

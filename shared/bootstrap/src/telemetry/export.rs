@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use aws_smithy_http_client::Connector;
 use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
@@ -24,6 +23,7 @@ use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, Temporality};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter as _, SpanProcessor};
 
+use crate::https::Https;
 use crate::variable;
 
 /// Spans kept for one invocation at most.
@@ -42,11 +42,10 @@ impl Exporters {
         if variable("OTEL_SDK_DISABLED").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
             return None;
         }
-        let client = Client(Arc::new(crate::aws::connector()));
         let spans = is_on("TRACES")
-            .then(|| SpanExporter::builder().with_http().with_http_client(client.clone()).build());
+            .then(|| SpanExporter::builder().with_http().with_http_client(Client).build());
         let metrics = is_on("METRICS")
-            .then(|| MetricExporter::builder().with_http().with_http_client(client).build());
+            .then(|| MetricExporter::builder().with_http().with_http_client(Client).build());
         let mut spans = spans.and_then(built);
         if let Some(spans) = &mut spans {
             spans.set_resource(resource);
@@ -95,8 +94,8 @@ fn built<T>(exporter: Result<T, impl std::fmt::Display>) -> Option<T> {
 }
 
 /// Sends by the client that the AWS SDKs use.
-#[derive(Clone, Debug)]
-struct Client(Arc<Connector>);
+#[derive(Clone, Copy, Debug)]
+struct Client;
 
 impl HttpClient for Client {
     fn send_bytes<'c, 'f>(
@@ -109,7 +108,7 @@ impl HttpClient for Client {
     {
         Box::pin(async move {
             let request = HttpRequest::try_from(request.map(SdkBody::from))?;
-            let answer = self.0.call(request).await?;
+            let answer = Https.call(request).await?;
             let status = answer.status().as_u16();
             let body = ByteStream::new(answer.into_body()).collect().await?.into_bytes();
             Ok(Response::builder().status(status).body(body)?)

@@ -239,7 +239,8 @@ impl<T> Cached<T> {
             Look::Read { .. } => {}
         }
         let loaded = self.peek().value.clone();
-        let result = read(loaded).await;
+        // Rare: what it takes is not kept ready on the way of every token.
+        let result = Box::pin(read(loaded)).await;
         let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
         slot.attempted_at = Some(now);
         slot.attempts += 1;

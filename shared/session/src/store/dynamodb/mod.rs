@@ -17,8 +17,8 @@ mod scan;
 mod tables;
 mod user;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, LazyLock};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
@@ -43,7 +43,7 @@ const IS_ALIVE: &str = "#format = :format AND attribute_not_exists(revoked_at) \
 /// What one application has in the two tables, through one client. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct DynamoDb {
-    client: Client,
+    client: Arc<LazyLock<Client, Box<dyn FnOnce() -> Client + Send>>>,
     // Printable: a setting, and names of tables.
     app_id: String,
     sessions: String,
@@ -63,8 +63,21 @@ impl DynamoDb {
         sessions: impl Into<String>,
         keys: impl Into<String>,
     ) -> Self {
+        Self::with_lazy_client(|| client, app_id, sessions, keys)
+    }
+
+    /// As [`Self::new`], with a client that is made by the first request. An authorizer with pinned keys
+    /// never makes one.
+    pub fn with_lazy_client(
+        client: impl FnOnce() -> Client + Send + 'static,
+        app_id: impl Into<String>,
+        sessions: impl Into<String>,
+        keys: impl Into<String>,
+    ) -> Self {
         let (app_id, sessions, keys) = (app_id.into(), sessions.into(), keys.into());
         let seen = Arc::new(AtomicU64::new(0));
+        let client: Box<dyn FnOnce() -> Client + Send> = Box::new(client);
+        let client = Arc::new(LazyLock::new(client));
         Self { client, app_id, sessions, keys, data_keys: None, seen }
     }
 
