@@ -35,9 +35,10 @@ type Operation = Box<dyn FnMut()>;
 type Prepare = fn() -> Operation;
 
 /// All of them, by name.
-pub const ALL: [(&str, Prepare); 8] = [
+pub const ALL: [(&str, Prepare); 9] = [
     ("verify-rs256", || verifying(&keys::dynamic())),
     ("verify-es256", || verifying(&keys::es256())),
+    ("claims", cloning_claims),
     ("authorizer-http", || authorizing(&shape::http_api_2(&get_orders()))),
     ("authorizer-rest", || authorizing(&shape::rest_request(&get_orders()))),
     ("refresh", || refreshing(&shape::integration(&refresh()))),
@@ -53,6 +54,14 @@ fn verifying(key: &SigningKey) -> Operation {
         let verified = at_once(sessions.get(black_box(&token), AntiCsrfProof::NotUsed, START));
         black_box(verified.unwrap());
     })
+}
+
+/// What a verification gives out, to know what it needs beside that.
+fn cloning_claims() -> Operation {
+    let key = keys::dynamic();
+    let (sessions, token) = (sessions(&key), token(&key));
+    let verified = at_once(sessions.get(&token, AntiCsrfProof::NotUsed, START)).unwrap();
+    Box::new(move || drop(black_box(verified.clone())))
 }
 
 /// The bytes of an event into those of the answer.

@@ -360,7 +360,7 @@ impl<'a> UnverifiedAccessToken<'a> {
             return Err(NotOurs::Length);
         }
         let Parts { message, header, payload, signature } = parts(text).ok_or(NotOurs::Encoding)?;
-        let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| NotOurs::Encoding)?;
+        let header = decode_text(header)?;
         let header = Header::read(&header)?;
         // Tokens without the member are version 3 (contract §5.3).
         let version: u32 = match header.version {
@@ -476,8 +476,8 @@ struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    fn read(json: &'a [u8]) -> Result<Self, NotOurs> {
-        serde_json::from_slice(json).map_err(|_| match serde_json::from_slice(json) {
+    fn read(json: &'a str) -> Result<Self, NotOurs> {
+        serde_json::from_str(json).map_err(|_| match serde_json::from_str(json) {
             Ok(UniqueMembers(_)) => NotOurs::Header,
             Err(_) => NotOurs::Json,
         })
@@ -533,10 +533,19 @@ fn is_first<E: de::Error>(is_first: bool) -> Result<(), E> {
 
 /// The JSON object in a part of the token.
 pub(super) fn decode_object(part: &str) -> Result<Map<String, Value>, NotOurs> {
-    let json = URL_SAFE_NO_PAD.decode(part).map_err(|_| NotOurs::Encoding)?;
-    let UniqueMembers(members) = serde_json::from_slice(&json).map_err(|_| NotOurs::Json)?;
+    let UniqueMembers(members) =
+        serde_json::from_str(&decode_text(part)?).map_err(|_| NotOurs::Json)?;
     Ok(members)
 }
+
+/// The text in a part of the token. Looked at once, and not again for each text in it.
+fn decode_text(part: &str) -> Result<String, NotOurs> {
+    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| NotOurs::Encoding)?;
+    String::from_utf8(bytes).map_err(|_| NotOurs::Json)
+}
+
+/// So many members an access token has that an application added a few to.
+const USUAL_MEMBERS: usize = 16;
 
 /// A JSON object with no name twice. A reader may refuse the others or take the last member (RFC 7515
 /// §4, RFC 7519 §4); readers that choose differently see different tokens, so we refuse.
@@ -554,10 +563,14 @@ impl<'de> Deserialize<'de> for UniqueMembers {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-                let mut members = Map::new();
-                while let Some((name, value)) = access.next_entry::<String, Value>()? {
-                    is_first(members.insert(name, value).is_none())?;
+                // Ours come in the order of a map, which is then made of them without a search.
+                let mut read: Vec<(String, Value)> = Vec::with_capacity(USUAL_MEMBERS);
+                while let Some(member) = access.next_entry()? {
+                    read.push(member);
                 }
+                let count = read.len();
+                let members = Map::from_iter(read);
+                is_first(members.len() == count)?;
                 Ok(UniqueMembers(members))
             }
         }

@@ -209,11 +209,10 @@ impl RefreshToken {
     /// Lower-case hex SHA-256 of the text: `refreshTokenHash1` of the access token (contract §5.7).
     #[must_use]
     pub fn hash(&self) -> String {
-        use fmt::Write as _;
+        let digest = digest(&SHA256, self.0.as_bytes());
+        let digits = digest.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
         let mut hex = String::with_capacity(64);
-        for byte in digest(&SHA256, self.0.as_bytes()).as_ref() {
-            let _ = write!(hex, "{byte:02x}");
-        }
+        hex.extend(digits.filter_map(|digit| char::from_digit(digit.into(), 16)));
         hex
     }
 }
