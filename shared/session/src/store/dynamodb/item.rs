@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapDeserializer;
+use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -190,7 +191,20 @@ fn read<T: DeserializeOwned>(handle: &SessionHandle, item: Item) -> Result<T, St
     if !item.values().all(is_known) {
         return Err(inconsistent(handle, &"an attribute of an unknown type"));
     }
-    serde_dynamo::from_item(item).map_err(|error| inconsistent(handle, &error))
+    // One after the other, because `from_item` makes two maps of them first.
+    let attributes = item.into_iter().map(|(name, value)| (name, Attribute(value)));
+    T::deserialize(MapDeserializer::new(attributes)).map_err(|error| inconsistent(handle, &error))
+}
+
+/// The value of an attribute, as `serde_dynamo` reads it.
+struct Attribute(AttributeValue);
+
+impl IntoDeserializer<'_, serde_dynamo::Error> for Attribute {
+    type Deserializer = serde_dynamo::Deserializer;
+
+    fn into_deserializer(self) -> Self::Deserializer {
+        serde_dynamo::Deserializer::from_attribute_value(self.0.into())
+    }
 }
 
 /// What lists tell of the session that an item holds; `None` if it is over at `now`. As [`Session`] has it.
