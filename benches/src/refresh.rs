@@ -90,14 +90,18 @@ async fn update(sdk: &aws_sdk_dynamodb::Client, handle: &str) -> anyhow::Result<
              spent1 = :parent, spent2 = spent1, spent3 = spent2",
         )
         .condition_expression(
-            "#current = :parent AND minted_at < :cutoff AND attribute_not_exists(revoked_at) \
-             AND expires_at > :now",
+            "#current = :parent AND minted_at < :cutoff AND #format = :format \
+             AND attribute_not_exists(revoked_at) AND expires_at > :now \
+             AND (attribute_not_exists(absolute_end) OR absolute_end > :now) \
+             AND (attribute_not_exists(idle_ttl) OR idle_ttl <= :idle)",
         )
         .expression_attribute_names("#current", "current")
+        .expression_attribute_names("#format", "format")
         .expression_attribute_names("#ttl", "ttl")
         .expression_attribute_values(":current", n(2))
         .expression_attribute_values(":parent", n(1))
         .expression_attribute_values(":chain", n(0))
+        .expression_attribute_values(":format", n(1))
         .expression_attribute_values(":moved", AttributeValue::Bool(true))
         .expression_attribute_values(":now", n(now))
         .expression_attribute_values(":cutoff", n(now - 60_000))
@@ -105,7 +109,7 @@ async fn update(sdk: &aws_sdk_dynamodb::Client, handle: &str) -> anyhow::Result<
         .expression_attribute_values(":idle", n(idle))
         .expression_attribute_values(":device", AttributeValue::M(device))
         // As a refresh has it: its answer is what the new tokens are made of.
-        .return_values(ReturnValue::AllNew)
+        .return_values(ReturnValue::AllOld)
         .send()
         .await?;
     Ok(())
