@@ -187,6 +187,27 @@ async fn the_sessions_of_a_user_are_told_together_and_by_whom() {
 }
 
 #[tokio::test]
+async fn of_all_sessions_of_a_user_those_that_ended_before_a_fault_are_told() {
+    let stage = Stage::new().await;
+    // A page of an answer is 1 MB.
+    for _ in 0..5 {
+        let large = "x".repeat(300_000);
+        let session_data = json!({ "large": large }).as_object().unwrap().clone();
+        let new = NewSession { session_data, ..NewSession::for_user("user-1") };
+        stage.sign_in_as(new, Device::default()).await;
+    }
+    stage.bus.take_events();
+    stage.stack.wire.script([None, None, Some(Fault::AccessDenied)]);
+
+    assert!(stage.sessions.revoke_all(&UserId::new("user-1")).await.is_err());
+
+    let ended = only(&stage.bus).1["sessionHandles"].as_array().unwrap().len();
+    stage.sessions.revoke_all(&UserId::new("user-1")).await.unwrap();
+    let rest = only(&stage.bus).1["sessionHandles"].as_array().unwrap().len();
+    assert!(ended > 0 && ended + rest == 5, "{ended} and {rest}");
+}
+
+#[tokio::test]
 async fn of_several_sessions_those_before_a_fault_are_told_together() {
     let stage = Stage::new().await;
     let mut handles = vec![];

@@ -255,13 +255,23 @@ impl<S: UserRevoker> Sessions<S> {
         which: impl Into<SessionsOf<'_>>,
     ) -> Result<Vec<SessionHandle>, SessionError> {
         let which = which.into();
-        let ended = self.store.delete_sessions_of(which).await?;
         let cause = match which.at_provider {
             None => RevocationCause::ByUser,
             Some(_) => RevocationCause::ByProvider,
         };
-        self.tell_revoked(&ended, Some(which.user_id), cause).await;
-        Ok(ended)
+        let mut ended = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.store.handles_page(which, after.as_ref()).await?;
+            self.store.delete_sessions(&page.handles).await?;
+            // Page by page, so that what is done is told, whatever becomes of the rest.
+            self.tell_revoked(&page.handles, Some(which.user_id), cause).await;
+            ended.extend(page.handles);
+            after = page.next;
+            if after.is_none() {
+                return Ok(ended);
+            }
+        }
     }
 
     /// Ends the sessions that an identity provider means; the handles it ended. One query for the users that

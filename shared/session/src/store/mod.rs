@@ -97,6 +97,15 @@ pub struct SessionPage {
     pub next: Option<SessionHandle>,
 }
 
+/// A part of a user's sessions, by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HandlePage {
+    /// The sessions of this part.
+    pub handles: Vec<SessionHandle>,
+    /// Where the next part begins; `None` if this was the last.
+    pub next: Option<SessionHandle>,
+}
+
 /// Reads a session.
 pub trait SessionReader {
     /// The session, tombstones and expired ones included.
@@ -294,17 +303,17 @@ pub trait UserRevoker {
         handles: &[SessionHandle],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Deletes every such session that was recorded before the call; those it deleted.
-    ///
-    /// A session that is recorded meanwhile may or may not be among them.
+    /// The sessions after `after`, up to a page, tombstones and expired ones included; strongly consistent, so
+    /// that none is missing whose creation was acknowledged before.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if some may be left; repeating the call is safe.
-    fn delete_sessions_of(
+    /// [`StoreError`] if the table cannot answer.
+    fn handles_page(
         &self,
         which: SessionsOf<'_>,
-    ) -> impl Future<Output = Result<Vec<SessionHandle>, StoreError>> + Send;
+        after: Option<&SessionHandle>,
+    ) -> impl Future<Output = Result<HandlePage, StoreError>> + Send;
 }
 
 /// Reads the public key set and nothing else.

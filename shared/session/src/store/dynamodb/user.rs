@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
 use super::{DynamoDb, item};
 use crate::model::ids::UserPartition;
 use crate::model::{AtProvider, ProviderKey, SessionHandle, SessionsOf, Timestamp, UserId};
-use crate::store::{SessionLister, SessionPage, StoreError, UserRevoker};
+use crate::store::{HandlePage, SessionLister, SessionPage, StoreError, UserRevoker};
 
 /// Deletes in one batch at most (`DynamoDB` quota).
 const BATCH: usize = 25;
@@ -44,24 +44,16 @@ impl UserRevoker for DynamoDb {
         Ok(())
     }
 
-    async fn delete_sessions_of(
+    async fn handles_page(
         &self,
         which: SessionsOf<'_>,
-    ) -> Result<Vec<SessionHandle>, StoreError> {
-        let mut ended = Vec::new();
-        let mut after = None;
-        loop {
-            let page = self.query(which, after.as_ref()).projection_expression("sk");
-            let page = page.send().await.map_err(|error| StoreError::from_sdk("Query", error))?;
-            let handles = page.items().iter().filter_map(handle_of);
-            let handles: Vec<_> = handles.filter(|found| Some(found) != which.except).collect();
-            self.delete_sessions(&handles).await?;
-            ended.extend(handles);
-            after = next(&page);
-            if after.is_none() {
-                return Ok(ended);
-            }
-        }
+        after: Option<&SessionHandle>,
+    ) -> Result<HandlePage, StoreError> {
+        let page = self.query(which, after).projection_expression("sk").send().await;
+        let page = page.map_err(|error| StoreError::from_sdk("Query", error))?;
+        let handles = page.items().iter().filter_map(handle_of);
+        let handles = handles.filter(|found| Some(found) != which.except).collect();
+        Ok(HandlePage { handles, next: next(&page) })
     }
 }
 
