@@ -52,15 +52,40 @@ impl Process {
     }
 }
 
+/// Has this thread, and the processes that it starts meanwhile, work on one core: a function has no more than that, and
+/// to wake another core takes longer than the work that is measured.
+pub fn on_one_core<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let all = said(&status, "Cpus_allowed_list:").context("the system does not say")?;
+    let last = all.rsplit([',', '-']).next().unwrap_or(all);
+    stay_on(last)?;
+    let done = work();
+    stay_on(all)?;
+    done
+}
+
+/// Of the kernel's names, such as `0-1`.
+fn stay_on(cores: &str) -> anyhow::Result<()> {
+    let own = std::process::id().to_string();
+    let taskset = std::process::Command::new("taskset").args(["-pc", cores, &own]).output();
+    let taskset = taskset.context("measuring on one core needs taskset, of util-linux")?;
+    anyhow::ensure!(taskset.status.success(), "{}", String::from_utf8_lossy(&taskset.stderr));
+    Ok(())
+}
+
 /// What it logs is work of its own, but nobody reads it here.
 fn silent(program: &Program) -> Arc<Program> {
     Arc::new(Program { is_silent: true, ..program.clone() })
 }
 
-/// What Linux says in a process's status.
 fn peak_kib(status: &str) -> Option<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_whitespace().next()?.parse().ok()
+    said(status, "VmHWM:")?.parse().ok()
+}
+
+/// What Linux says under that name in a process's status.
+fn said<'s>(status: &'s str, name: &str) -> Option<&'s str> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()
 }
 
 fn problem(problem: lambda_runtime::Diagnostic) -> anyhow::Error {
@@ -99,5 +124,6 @@ mod tests {
     fn the_peak_is_read_from_what_linux_says() {
         assert_eq!(peak_kib("Name:\tx\nVmPeak:\t 9 kB\nVmHWM:\t    4508 kB\n"), Some(4508.0));
         assert_eq!(peak_kib("Name:\tx\n"), None);
+        assert_eq!(said("Cpus_allowed_list:\t0-1\n", "Cpus_allowed_list:"), Some("0-1"));
     }
 }

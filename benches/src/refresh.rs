@@ -11,7 +11,7 @@ use session::token::key::SigningAlgorithm;
 
 use crate::cold::refreshing;
 use crate::lab::{ISSUER, Lab, USER, refresh};
-use crate::process::Process;
+use crate::process::{Process, on_one_core};
 use crate::report::{Section, micros, table};
 use crate::rounds::{Contender, nanos, now, take_turns};
 use crate::verify::RawSigner;
@@ -24,7 +24,7 @@ const INVOCATIONS: usize = 301;
 pub fn measure() -> anyhow::Result<Section> {
     let mut section = Section::new("refresh");
     in_process(&mut section)?;
-    warm(&mut section)?;
+    on_one_core(|| warm(&mut section))?;
     Ok(section)
 }
 
