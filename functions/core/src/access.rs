@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode, header};
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt as _};
 use session::config::{ConfigError, Reader, tenants};
+use session::error::with_causes;
 use session::model::{TenantId, Timestamp};
 use session::service::BoxError;
 use session::token::refresh::is_equal;
@@ -191,7 +192,8 @@ impl Secret {
                     loaded.stale_at = now.plus(Self::MAX_AGE);
                 }
                 Err(error) => {
-                    tracing::error!(%error, "the secret with the API keys cannot be used");
+                    let error = with_causes(&*error);
+                    tracing::error!(error, "the secret with the API keys cannot be used");
                     loaded.stale_at = now.plus(Self::PAUSE);
                 }
             }

@@ -19,6 +19,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
+use session::error::with_causes;
 use session::model::{Clock, SessionsOf, TenantId, Timestamp};
 use session::service::Cursor;
 use session::store::{SessionScanner, UserRevoker};
@@ -145,7 +146,7 @@ impl From<Refusal> for Diagnostic {
                  \"…\"}}, of which subject or sessionId may be left out"
                     .to_owned(),
             ),
-            Refusal::Failed(error) => ("RevocationFault", error.with_causes()),
+            Refusal::Failed(error) => ("RevocationFault", with_causes(&error)),
         };
         Self { error_type: error_type.to_owned(), error_message }
     }

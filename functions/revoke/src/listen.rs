@@ -5,6 +5,7 @@ use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Request, Response};
 use serde_json::{Value, json};
 use session::Sessions;
+use session::error::with_causes;
 use session::http::{Endpoint, not_found};
 use session::model::Timestamp;
 use session::store::UserRevoker;
@@ -63,7 +64,7 @@ async fn end<S: UserRevoker>(
     })?;
     let Some(over) = over else { return Ok(()) };
     let ended = sessions.revoke_at_provider(over).await.map_err(|error| {
-        tracing::error!(error = error.with_causes(), "the provider's sessions cannot be ended");
+        tracing::error!(error = with_causes(&error), "the provider's sessions cannot be ended");
         Refusal::Unavailable
     })?;
     tracing::info!(ended = ended.len(), "the provider ended sessions");

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use serde::Deserialize;
+use session::error::with_causes;
 use session::model::{AtProvider, Timestamp};
 use session::service::BoxError;
 use session::token::security_event::EventTokenKind;
@@ -88,7 +89,10 @@ impl Provider {
                     held.read_at = Some(now);
                     return verdict.map_err(Unverified::Refused);
                 }
-                Err(error) => tracing::error!(%error, "the provider's keys cannot be read"),
+                Err(error) => {
+                    let error = with_causes(&*error);
+                    tracing::error!(error, "the provider's keys cannot be read");
+                }
             }
         }
         known.ok_or(Unverified::NoKeys)

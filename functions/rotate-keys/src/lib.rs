@@ -7,6 +7,7 @@ mod event;
 
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
+use session::error::with_causes;
 use session::model::Clock;
 use session::service::KeyReport;
 use session::store::{KeyRotator, PrivateKeyReader};
@@ -51,7 +52,7 @@ impl From<Refusal> for Diagnostic {
             Refusal::Failed(error @ SessionError::InvalidInput(_)) => {
                 ("CommandRefused", error.to_string())
             }
-            Refusal::Failed(error) => ("RotationFault", error.with_causes()),
+            Refusal::Failed(error) => ("RotationFault", with_causes(&error)),
         };
         Self { error_type: error_type.to_owned(), error_message }
     }

@@ -218,14 +218,6 @@ impl SessionError {
         Self::SessionEnded(Ended::ByApplication)
     }
 
-    /// The message with those of all causes, for operators.
-    #[must_use]
-    pub fn with_causes(&self) -> String {
-        let first: &dyn std::error::Error = self;
-        let causes = std::iter::successors(Some(first), |error| error.source());
-        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-    }
-
     /// Whether it is certain that the session of a token that was presented is over.
     #[must_use]
     pub const fn ends_session(&self) -> bool {
@@ -278,5 +270,32 @@ impl From<KeyError> for SessionError {
 impl From<TokenError> for SessionError {
     fn from(error: TokenError) -> Self {
         Self::TryRefresh(TryRefresh::Token(error))
+    }
+}
+
+/// The message of an error with those of all its causes, for operators.
+#[must_use]
+pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_are_told_all_causes() {
+        let source = std::sync::Arc::new(std::io::Error::other("nobody vouches for the server"));
+        let code = "connection".to_owned();
+        let error =
+            SessionError::from(StoreError::Unavailable { operation: "GetItem", code, source });
+        let told = with_causes(&error);
+        assert!(
+            told.ends_with(
+                "GetItem: the service is not available (connection): nobody vouches for the server"
+            ),
+            "{told}"
+        );
     }
 }

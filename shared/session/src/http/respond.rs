@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{TokenHeaders, TransferMethod};
 use crate::config::SessionConfig;
-use crate::error::{Ended, Reuse, SessionError, TryRefresh, Unproved};
+use crate::error::{Ended, Reuse, SessionError, TryRefresh, Unproved, with_causes};
 use crate::model::InvalidClaim;
 use crate::model::claims::Challenge;
 
@@ -239,7 +239,7 @@ fn authenticate(challenge: &Challenge) -> Option<HeaderValue> {
 
 /// One line per failure: the client's at `info`, reuse at `warn`, ours at `error`.
 fn log(error: &SessionError) {
-    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    let cause = std::error::Error::source(error).map(with_causes).unwrap_or_default();
     match error {
         // Every first visitor probes once without a token (contract §7.1).
         SessionError::NoToken | SessionError::Unproved(Unproved::NoRefreshToken) => {

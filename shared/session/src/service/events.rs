@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::{BoxError, RefreshOutcome, Sessions};
-use crate::error::{DeviceUnproved, Reuse, TryRefresh};
+use crate::error::{DeviceUnproved, Reuse, TryRefresh, with_causes};
 use crate::model::{Assurance, Device, DeviceKey, SessionHandle, TenantId, Timestamp, UserId};
 
 /// How long the answer to a client waits for one listener.
@@ -159,7 +159,9 @@ impl<S> Sessions<S> {
         for listener in &self.listeners {
             match tokio::time::timeout(LISTENER_LIMIT, listener.notify(&event)).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%error, "an event could not be told"),
+                Ok(Err(error)) => {
+                    tracing::error!(error = with_causes(&*error), "an event could not be told");
+                }
                 Err(_) => tracing::error!("an event could not be told within a second"),
             }
         }

@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 
 use super::Sessions;
 use crate::config::SessionConfig;
-use crate::error::SessionError;
+use crate::error::{SessionError, with_causes};
 use crate::model::keys::{MAX_AGE, UNKNOWN_KEY_COOLDOWN, signer};
 use crate::model::{KeyLife, Timestamp};
 use crate::store::{KeysFound, PrivateKeyReader, PublicKeyReader, StoreError, StoredKeys};
@@ -153,7 +153,10 @@ impl<S: PublicKeyReader> Sessions<S> {
     /// answered as a fault if that fails too. Ending the process instead would start it over and over.
     pub async fn preload_verifying_keys(&self, now: Timestamp) {
         if let Err(error) = self.published_keys(now).await {
-            tracing::warn!(%error, "the verifying keys could not be loaded ahead of time");
+            tracing::warn!(
+                error = with_causes(&error),
+                "the verifying keys could not be loaded ahead of time"
+            );
         }
     }
 }
@@ -163,7 +166,10 @@ impl<S: PrivateKeyReader> Sessions<S> {
     /// [`Self::preload_verifying_keys`] does.
     pub async fn preload_signing_keys(&self, now: Timestamp) {
         if let Err(error) = self.keys.signing(&self.store, &[], now).await {
-            tracing::warn!(%error, "the signing keys could not be loaded ahead of time");
+            tracing::warn!(
+                error = with_causes(&error),
+                "the signing keys could not be loaded ahead of time"
+            );
         }
     }
 
@@ -255,7 +261,11 @@ impl<T> Cached<T> {
                 slot.failure = Some(error.clone());
                 match &slot.value {
                     Some(value) if is_enough(value) => {
-                        tracing::warn!(%error, "keys could not be read again; using the loaded ones");
+                        let error = with_causes(&error);
+                        tracing::warn!(
+                            error,
+                            "keys could not be read again; using the loaded ones"
+                        );
                         Ok(Some(Arc::clone(value)))
                     }
                     Some(_) | None => Err(error),
