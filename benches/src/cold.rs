@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::authorizer::{echo, event_of, in_node};
 use crate::lab::{Lab, USER, event};
-use crate::process::{Process, on_one_core, sizes};
+use crate::process::{Process, sizes};
 use crate::report::{Section, millis, number, table};
 use crate::rounds::{Contender, quantile, take_turns};
 use crate::{node, plot};
@@ -79,7 +79,7 @@ pub fn measure() -> anyhow::Result<Section> {
             Ok(time)
         }));
     }
-    on_one_core(|| take_turns(&mut contenders, ROUNDS))?;
+    take_turns(&mut contenders, ROUNDS)?;
 
     let mut section = Section::new("cold");
     let memory: Vec<_> = peaks.iter().map(|peaks| quantile(&peaks.borrow(), 0.5)).collect();
