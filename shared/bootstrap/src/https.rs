@@ -88,8 +88,8 @@ fn connections(roots: RootCertStore) -> Result<Connections, rustls::Error> {
 /// operating system has it. What in it is no certificate is passed over.
 fn roots() -> RootCertStore {
     let named = variable("SSL_CERT_FILE");
-    let certificates = match fs::read_to_string(named.as_deref().unwrap_or(LAMBDA_TRUST_BUNDLE)) {
-        Ok(bundle) => certificates(&bundle).collect(),
+    let certificates = match fs::read(named.as_deref().unwrap_or(LAMBDA_TRUST_BUNDLE)) {
+        Ok(bundle) => certificates(&bundle),
         Err(error) if named.is_some() => {
             tracing::error!(%error, "the file that SSL_CERT_FILE names cannot be read");
             Vec::new()
@@ -103,14 +103,17 @@ fn roots() -> RootCertStore {
     roots
 }
 
-/// The certificates of a bundle in PEM (RFC 7468). The library that reads PEM for TLS decodes all of it in constant
-/// time, as private keys need it; certificates are public.
-fn certificates(bundle: &str) -> impl Iterator<Item = CertificateDer<'static>> {
-    bundle.split("-----BEGIN CERTIFICATE-----").skip(1).filter_map(|section| {
+/// The certificates of a bundle in PEM (RFC 7468), whose remarks may be in any encoding. The library that reads PEM for
+/// TLS decodes all of it in constant time, as private keys need it; certificates are public.
+fn certificates(bundle: &[u8]) -> Vec<CertificateDer<'static>> {
+    let bundle = String::from_utf8_lossy(bundle);
+    let sections = bundle.split("-----BEGIN CERTIFICATE-----").skip(1);
+    let certificates = sections.filter_map(|section| {
         let (base64, _) = section.split_once("-----END CERTIFICATE-----")?;
         let base64: String = base64.lines().map(str::trim).collect();
         Some(STANDARD.decode(base64).ok()?.into())
-    })
+    });
+    certificates.collect()
 }
 
 #[cfg(test)]
@@ -167,9 +170,9 @@ mod tests {
         address
     }
 
-    fn trusting(bundle: &str) -> Connections {
+    fn trusting(bundle: impl AsRef<[u8]>) -> Connections {
         let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(certificates(bundle));
+        roots.add_parsable_certificates(certificates(bundle.as_ref()));
         connections(roots).unwrap()
     }
 
@@ -183,7 +186,7 @@ mod tests {
     #[tokio::test]
     async fn requests_go_over_one_connection_to_whom_the_bundle_vouches_for() {
         let authority = authority();
-        let (address, connections) = (serve(&authority).await, trusting(&authority.pem()));
+        let (address, connections) = (serve(&authority).await, trusting(authority.pem()));
         for _ in 0..3 {
             assert_eq!(get(&connections, &address).await.unwrap(), b"0");
         }
@@ -192,7 +195,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_sent_to_whom_nobody_vouches_for() {
         let address = serve(&authority()).await;
-        let error = get(&trusting(&authority().pem()), &address).await.unwrap_err();
+        let error = get(&trusting(authority().pem()), &address).await.unwrap_err();
         assert!(error.is_io(), "so that the SDK tries again");
         assert!(format!("{error:?}").contains("InvalidCertificate"), "{error:?}");
     }
@@ -204,6 +207,7 @@ mod tests {
         let begin = "-----BEGIN CERTIFICATE-----";
         let (empty, cut) = ("-----END CERTIFICATE-----", &pem[..pem.len() / 2]);
         let bundle = format!("# Ours\n{begin}\n!\n{empty}\n{begin}{empty}\n{cut}\n{pem}{cut}");
+        let bundle = [b"# Espa\xf1a\n", bundle.as_bytes()].concat();
         let address = serve(&authority).await;
         assert_eq!(get(&trusting(&bundle), &address).await.unwrap(), b"0");
     }
@@ -212,7 +216,7 @@ mod tests {
     fn a_bundle_is_read_as_libraries_read_it() {
         let bundle: String = (0..3).map(|_| authority().pem() + "# another\r\n").collect();
         let theirs = CertificateDer::pem_slice_iter(bundle.as_bytes()).map(Result::unwrap);
-        let ours: Vec<_> = certificates(&bundle).collect();
+        let ours = certificates(bundle.as_bytes());
         assert_eq!(ours.len(), 3);
         assert!(theirs.eq(ours));
     }
